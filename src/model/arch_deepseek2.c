@@ -9,14 +9,8 @@
 
 #define ARCH "deepseek2"
 
-#define U32(suffix, field, required)                                         \
-    {                                                                        \
-        suffix, SEAM_KEY_U32, offsetof(struct seam_hparams, field), required \
-    }
-#define F32(suffix, field, required)                                         \
-    {                                                                        \
-        suffix, SEAM_KEY_F32, offsetof(struct seam_hparams, field), required \
-    }
+#define U32(suffix, field, required) SEAM_KEY(suffix, U32, field, required)
+#define F32(suffix, field, required) SEAM_KEY(suffix, F32, field, required)
 
 static const struct seam_key_row keys[] = {
     U32("block_count", n_layer, true),
@@ -61,61 +55,7 @@ static seam_status read_heads(struct seam_hparams *hp, const struct seam_catalog
                          "key length %" PRIu32 " leaves nothing beside %" PRIu32 " rope values", k,
                          hp->d_rope);
     hp->d_nope = k - hp->d_rope;
-    return SEAM_OK;
-}
-
-static bool str_is(struct seam_str s, const char *word)
-{
-    return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
-}
-
-/* Rope scaling. ggml multiplies YaRN's rotation by attn_factor * (1 + 0.1 ln factor). The
- * converters write yarn_log_multiplier = 0.1 * mscale_all_dim; with it the magnitude moves into
- * kq_scale as m^2 and the rotation's must be 1 (mscale == mscale_all_dim in every known model);
- * without it YaRN's own magnitude stays. */
-static seam_status read_rope(struct seam_hparams *hp, const struct seam_catalog *c,
-                             struct seam_err *err)
-{
-    float factor = 0, log_mul = 0, attn = 1;
-    struct seam_str type = {"linear", 6};
-    const struct seam_meta *m = seam_key_find(c, ARCH, "rope.scaling.type");
-    if (m && !seam_meta_str(m, &type))
-        return seam_fail(err, SEAM_EFORMAT, "the key " ARCH ".rope.scaling.type is not a string");
-    seam_status st = seam_key_f32(c, ARCH, "rope.scaling.factor", false, &factor, err);
-    if (st == SEAM_OK)
-        st = seam_key_f32(c, ARCH, "rope.scaling.yarn_log_multiplier", false, &log_mul, err);
-    if (st == SEAM_OK)
-        st = seam_key_f32(c, ARCH, "rope.scaling.attn_factor", false, &attn, err);
-    if (st != SEAM_OK)
-        return st;
-    if (factor == 0)
-        factor = 1;
-    if (!(factor >= 1e-3f && factor <= 1e6f) || !(log_mul >= 0 && log_mul <= 10))
-        return seam_fail(err, SEAM_EFORMAT, "the rope scaling factor %g or multiplier %g is absurd",
-                         (double)factor, (double)log_mul);
-    if (attn != 1 && attn != 0)
-        return seam_fail(err, SEAM_EUNSUPPORTED, ARCH ".rope.scaling.attn_factor %g", (double)attn);
-
-    float magnitude = 1;
-    hp->rope_attn_factor = 1;
-    if (str_is(type, "none")) {
-        hp->rope_freq_scale = 1;
-    } else if (str_is(type, "linear")) {
-        hp->rope_freq_scale = 1 / factor;
-    } else if (str_is(type, "yarn")) {
-        float ln = factor > 1 ? logf(factor) : 0;
-        hp->rope_freq_scale = 1 / factor;
-        hp->rope_ext_factor = 1;
-        if (log_mul > 0) {
-            magnitude = 1 + 0.1f * (log_mul / 0.1f) * ln;
-            hp->rope_attn_factor = 1 / (1 + 0.1f * ln);
-        }
-    } else {
-        return seam_fail(err, SEAM_EUNSUPPORTED,
-                         "rope scaling '%.*s'; Seam knows none, linear, yarn",
-                         (int)(type.len < 40 ? type.len : 40), type.p);
-    }
-    hp->kq_scale = magnitude * magnitude / sqrtf((float)(hp->d_nope + hp->d_rope));
+    hp->d_head = k;
     return SEAM_OK;
 }
 
@@ -141,6 +81,7 @@ static seam_status read_experts(struct seam_hparams *hp, const struct seam_catal
         hp->n_group = 1;
     if (hp->n_group_used == 0 || hp->n_group == 1)
         hp->n_group_used = hp->n_group;
+    hp->n_ff_shexp = hp->n_ff_exp * hp->n_expert_shared;
     if (hp->n_expert == 0)
         hp->n_dense = hp->n_layer;
     return SEAM_OK;
@@ -150,11 +91,7 @@ static seam_status read_experts(struct seam_hparams *hp, const struct seam_catal
 static seam_status check(const struct seam_hparams *hp, struct seam_err *err)
 {
     const bool moe = hp->n_dense < hp->n_layer;
-    const struct {
-        bool ok;
-        const char *what;
-        double value;
-    } rule[] = {
+    const struct seam_key_rule rule[] = {
         {hp->n_embd >= 1 && hp->n_embd <= 1u << 20, "embedding_length", hp->n_embd},
         {hp->n_ctx_train >= 1, "context_length", hp->n_ctx_train},
         {hp->n_ctx_orig >= 1, "rope.scaling.original_context_length", hp->n_ctx_orig},
@@ -177,6 +114,8 @@ static seam_status check(const struct seam_hparams *hp, struct seam_err *err)
         {!moe || (hp->n_expert_used >= 1 && hp->n_expert_used <= hp->n_expert), "expert_used_count",
          hp->n_expert_used},
         {!moe || hp->n_expert_shared <= 4096, "expert_shared_count", hp->n_expert_shared},
+        {(uint64_t)hp->n_ff_exp * hp->n_expert_shared <= 1u << 24, "expert_shared_count",
+         hp->n_expert_shared},
         {!moe || (hp->n_ff_exp >= 1 && hp->n_ff_exp <= 1u << 22), "expert_feed_forward_length",
          hp->n_ff_exp},
         {!moe || hp->n_group == 1 ||
@@ -190,33 +129,13 @@ static seam_status check(const struct seam_hparams *hp, struct seam_err *err)
          "expert_group_used_count", hp->n_group_used},
         {!moe || hp->expert_scale > 0, "expert_weights_scale", (double)hp->expert_scale},
     };
-    for (size_t i = 0; i < sizeof rule / sizeof *rule; i++)
-        if (!rule[i].ok)
-            return seam_fail(err, SEAM_EFORMAT, "the key " ARCH ".%s is out of range: %g",
-                             rule[i].what, rule[i].value);
-    return SEAM_OK;
-}
-
-/* block_count may include blocks of multi-token prediction at the end, which Seam does not use. */
-static seam_status drop_nextn(struct seam_hparams *hp, const struct seam_catalog *c,
-                              struct seam_err *err)
-{
-    uint32_t nextn = 0;
-    seam_status st = seam_key_u32(c, ARCH, "nextn_predict_layers", false, &nextn, err);
-    if (st != SEAM_OK)
-        return st;
-    if (hp->n_layer > SEAM_MODEL_MAX_LAYERS || hp->n_layer <= nextn)
-        return seam_fail(err, SEAM_EFORMAT,
-                         "the key " ARCH ".block_count is out of range: %" PRIu32
-                         " (of which nextn %" PRIu32 ")",
-                         hp->n_layer, nextn);
-    hp->n_layer -= nextn;
-    return SEAM_OK;
+    return seam_keys_check(ARCH, rule, sizeof rule / sizeof *rule, err);
 }
 
 static seam_status hparams(struct seam_hparams *hp, const struct seam_catalog *c,
                            struct seam_err *err)
 {
+    hp->mla = true;
     hp->rope_base = 10000;
     hp->beta_fast = 32;
     hp->beta_slow = 1;
@@ -226,11 +145,11 @@ static seam_status hparams(struct seam_hparams *hp, const struct seam_catalog *c
         return st;
     if (hp->n_ctx_orig == 0)
         hp->n_ctx_orig = hp->n_ctx_train;
-    st = drop_nextn(hp, c, err);
+    st = seam_nextn_drop(c, ARCH, hp, err);
     if (st == SEAM_OK)
         st = read_heads(hp, c, err);
     if (st == SEAM_OK)
-        st = read_rope(hp, c, err);
+        st = seam_rope_read(c, ARCH, hp, err);
     if (st == SEAM_OK)
         st = read_experts(hp, c, err);
     if (st == SEAM_OK)
@@ -242,9 +161,9 @@ static seam_status hparams(struct seam_hparams *hp, const struct seam_catalog *c
 #define REQ  SEAM_NEED_REQUIRED
 #define OPT  SEAM_NEED_OPTIONAL
 #define ALT  SEAM_NEED_ALTERNATIVE
-#define ROW(role, name, when, need, f32, ...)                              \
-    {                                                                      \
-        SEAM_ROLE_##role, name, {__VA_ARGS__}, SEAM_WHEN_##when, need, f32 \
+#define ROW(role, name, when, need, f32, ...)                                     \
+    {                                                                             \
+        SEAM_ROLE_##role, name, {__VA_ARGS__}, SEAM_WHEN_##when, need, f32, false \
     }
 
 static const struct seam_role_row rows[] = {

@@ -32,11 +32,6 @@ struct seam_catalog {
 
 /* ---- names of shards: PREFIX-%05d-of-%05d.gguf ---- */
 
-struct shard_name {
-    size_t prefix_len;
-    uint32_t no, count; /* no from 1 */
-};
-
 /* Digits backwards from *end; false when there are fewer than five. */
 static bool digits_before(const char *s, size_t *end, uint32_t *v)
 {
@@ -50,7 +45,7 @@ static bool digits_before(const char *s, size_t *end, uint32_t *v)
     return true;
 }
 
-static bool shard_name_parse(const char *name, struct shard_name *out)
+bool seam_shard_name_parse(const char *name, struct seam_shard_name *out)
 {
     static const char tail[] = ".gguf", of[] = "-of-";
     size_t at = strlen(name);
@@ -68,7 +63,7 @@ static bool shard_name_parse(const char *name, struct shard_name *out)
     return true;
 }
 
-static char *shard_path(const char *like, const struct shard_name *n, uint32_t no)
+static char *shard_path(const char *like, const struct seam_shard_name *n, uint32_t no)
 {
     size_t size = n->prefix_len + 40;
     char *path = malloc(size);
@@ -85,7 +80,8 @@ static const char *base_name(const char *path)
 }
 
 /* A folder that holds two splits of one name, or one shard too many, was downloaded twice. */
-static seam_status check_extra(const char *like, const struct shard_name *n, struct seam_err *err)
+static seam_status check_extra(const char *like, const struct seam_shard_name *n,
+                               struct seam_err *err)
 {
     const char *base = base_name(like);
     size_t dir_len = (size_t)(base - like), prefix_len = n->prefix_len - dir_len;
@@ -97,8 +93,8 @@ static seam_status check_extra(const char *like, const struct shard_name *n, str
     seam_status st = SEAM_OK;
     struct dirent *e;
     while (st == SEAM_OK && (e = readdir(d))) {
-        struct shard_name other;
-        if (!shard_name_parse(e->d_name, &other) || other.prefix_len != prefix_len ||
+        struct seam_shard_name other;
+        if (!seam_shard_name_parse(e->d_name, &other) || other.prefix_len != prefix_len ||
             strncmp(e->d_name, base, prefix_len) != 0)
             continue;
         if (other.count != n->count)
@@ -172,7 +168,7 @@ static seam_status check_total(const struct seam_catalog *c, struct seam_err *er
 }
 
 static seam_status open_siblings(struct seam_catalog *c, const char *file,
-                                 const struct shard_name *name, struct seam_err *err)
+                                 const struct seam_shard_name *name, struct seam_err *err)
 {
     struct seam_gguf given = c->shard[0];
     struct seam_gguf *shard = calloc(name->count, sizeof *shard);
@@ -194,7 +190,7 @@ static seam_status open_siblings(struct seam_catalog *c, const char *file,
         if (st == SEAM_ENOTFOUND)
             st = seam_fail(err, st,
                            "%s: shard %" PRIu32 " of %" PRIu32
-                           " is missing: %s (fetch it into the same folder)",
+                           " is missing: %s (fetch it into the same folder: `seam pull`)",
                            file, i + 1, c->n_shard, base_name(path));
         free(path);
     }
@@ -206,9 +202,9 @@ static seam_status open_siblings(struct seam_catalog *c, const char *file,
 /* The first shard is open: are there others? */
 static seam_status open_split(struct seam_catalog *c, const char *file, struct seam_err *err)
 {
-    struct shard_name name;
+    struct seam_shard_name name;
     uint64_t count = 1;
-    bool named = shard_name_parse(file, &name);
+    bool named = seam_shard_name_parse(file, &name);
     seam_status st = meta_of_split(&c->shard[0], "split.count", &count, err);
     if (st != SEAM_OK)
         return st;
@@ -356,6 +352,26 @@ seam_status seam_catalog_open_memory(struct seam_catalog **out, const void *data
     return SEAM_OK;
 }
 
+seam_status seam_catalog_open_prefix(struct seam_catalog **out, const void *data, size_t len,
+                                     uint64_t file_bytes, uint64_t *wanted, struct seam_err *err)
+{
+    *out = NULL;
+    struct seam_catalog *c = catalog_new();
+    if (!c)
+        return seam_fail(err, SEAM_ENOMEM, "no memory");
+    seam_status st = seam_gguf_read_prefix(&c->shard[0], data, len, file_bytes, wanted, err);
+    if (st == SEAM_OK && !*wanted)
+        st = index_tensors(c, err);
+    if (st == SEAM_OK && !*wanted)
+        st = index_meta(c, err);
+    if (st != SEAM_OK || *wanted) {
+        seam_catalog_close(c);
+        return st;
+    }
+    *out = c;
+    return SEAM_OK;
+}
+
 void seam_catalog_close(struct seam_catalog *c)
 {
     if (!c)
@@ -382,6 +398,11 @@ const char *seam_catalog_shard_path(const struct seam_catalog *c, uint32_t shard
 uint64_t seam_catalog_shard_bytes(const struct seam_catalog *c, uint32_t shard)
 {
     return c->shard[shard].file_bytes;
+}
+
+const uint8_t *seam_catalog_shard_data(const struct seam_catalog *c, uint32_t shard)
+{
+    return c->shard[shard].whole ? c->shard[shard].blob : NULL;
 }
 
 size_t seam_catalog_tensor_count(const struct seam_catalog *c)

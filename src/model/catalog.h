@@ -69,9 +69,24 @@ seam_status seam_catalog_open_memory(struct seam_catalog **out, const void *data
                                      struct seam_err *err);
 void seam_catalog_close(struct seam_catalog *c);
 
+/* The catalogue of one file of `file_bytes` of which only the first `len` are here: a shard alone, whatever
+ * split.count says. *wanted is 0 on success. When the header goes on, SEAM_OK with *out NULL and the
+ * bytes that are needed at least in *wanted (> len). `data` is copied. Other errors as above. */
+seam_status seam_catalog_open_prefix(struct seam_catalog **out, const void *data, size_t len,
+                                     uint64_t file_bytes, uint64_t *wanted, struct seam_err *err);
+
+/* Is this the name of a shard, PREFIX-%05d-of-%05d.gguf? Then its parts; no counts from 1. */
+struct seam_shard_name {
+    size_t prefix_len;
+    uint32_t no, count;
+};
+bool seam_shard_name_parse(const char *name, struct seam_shard_name *out);
+
 uint32_t seam_catalog_shard_count(const struct seam_catalog *c);
 const char *seam_catalog_shard_path(const struct seam_catalog *c, uint32_t shard);
 uint64_t seam_catalog_shard_bytes(const struct seam_catalog *c, uint32_t shard);
+/* The whole shard, where it was opened from memory; NULL: it is a file. */
+const uint8_t *seam_catalog_shard_data(const struct seam_catalog *c, uint32_t shard);
 size_t seam_catalog_tensor_count(const struct seam_catalog *c);
 const struct seam_tensor *seam_catalog_tensor_at(const struct seam_catalog *c, size_t i);
 const struct seam_tensor *seam_catalog_tensor(const struct seam_catalog *c, const char *name);

@@ -1,5 +1,6 @@
 /* chat_kimi.c - a conversation as Kimi K2.5 and K2.6 were trained to see it (shared
- * facts/models.md 6.1). Everything is concatenated, nothing between the parts:
+ * facts/models.md 6.1), and, where the template says so, as K2-Instruct (no thoughts) and
+ * K2-Thinking (always) were, which take tools as JSON. Everything is concatenated, nothing between the parts:
  *
  *   <|im_system|>tool_declare<|im_middle|>{tools}<|im_end|>
  *   <|im_system|>system<|im_middle|>{text}<|im_end|>
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "model/chat_format.h"
+#include "model/chat_write.h"
 #include "model/kimi_tools.h"
 #include "model/text.h"
 
@@ -42,11 +44,27 @@ const char *seam_kimi_token_name(enum seam_kimi_token token)
     return token == KIMI_THINK_END ? "</think>" : required[token];
 }
 
+/* Without a template the format is taken for that of K2.5 and later. */
+static bool says(const struct seam_tokenizer *t, const char *words)
+{
+    return seam_tokenizer_template(t).len == 0 || seam_chat_template_says(t, words);
+}
+
+static bool can_switch(const struct seam_tokenizer *t)
+{
+    return says(t, "thinking is false"); /* K2-Thinking cannot, and opens <think> itself */
+}
+
+bool seam_kimi_opens_think(const struct seam_tokenizer *t, bool thinking)
+{
+    return thinking && can_switch(t);
+}
+
 void seam_kimi_tokens(const struct seam_tokenizer *t, int32_t id[KIMI_TOKEN_COUNT])
 {
     for (int i = 0; i < KIMI_TOKEN_COUNT; i++)
         id[i] = seam_tokenizer_find(t, seam_kimi_token_name((enum seam_kimi_token)i));
-    if (id[KIMI_THINK] < 0 || id[KIMI_THINK_END] < 0)
+    if (id[KIMI_THINK] < 0 || id[KIMI_THINK_END] < 0 || !says(t, "<think>"))
         id[KIMI_THINK] = id[KIMI_THINK_END] = -1;
 }
 
@@ -61,118 +79,53 @@ struct call {
 };
 
 struct render {
-    const struct seam_tokenizer *t;
-    const struct seam_chat_opts *opts;
-    struct seam_tokens *out;
-    struct seam_err *err;
+    struct seam_chat_writer w; /* first: a turn is given this */
     int32_t id[KIMI_TOKEN_COUNT];
-    struct seam_buf text; /* up to the next special token */
-    struct call *call;    /* index: the running number of the id */
+    struct call *call; /* index: the running number of the id */
     size_t n_call, cap_call;
-    yyjson_val *message; /* being rendered */
-    size_t at;           /* its index */
-    size_t keep_from;    /* reasoning of messages from here on is kept */
+    size_t keep_from; /* reasoning of messages from here on is kept */
 };
-
-static seam_status fail(struct render *r, const char *field, const char *what)
-{
-    return seam_fail(r->err, SEAM_EINVAL, "messages[%zu]%s%s: %s", r->at, *field ? "." : "", field,
-                     what);
-}
 
 /* ---- writing ---- */
 
-static seam_status flush(struct render *r)
+static void put(struct render *r, enum seam_kimi_token token)
 {
-    seam_status st;
-    if (r->text.failed)
-        return seam_fail(r->err, SEAM_ENOMEM, "no memory to render a conversation");
-    st = seam_tokenizer_encode(r->t, r->text.p ? r->text.p : "", r->text.n, r->out, r->err);
-    r->text.n = 0;
-    return st;
+    seam_chat_token(&r->w, r->id[token]);
 }
 
-static seam_status put(struct render *r, enum seam_kimi_token token)
+static void puts_text(struct render *r, const char *text)
 {
-    seam_status st = flush(r);
-    return st == SEAM_OK ? seam_tokens_push(r->out, r->id[token], r->err) : st;
+    seam_chat_text(&r->w, text, strlen(text));
 }
 
-static seam_status head(struct render *r, enum seam_kimi_token token, const char *word, size_t len)
+static void simple_turn(struct render *r, const char *word, const char *text, size_t len)
 {
-    seam_status st = put(r, token);
-    seam_buf_append(&r->text, word, len);
-    return st == SEAM_OK ? put(r, KIMI_MIDDLE) : st;
-}
-
-static seam_status simple_turn(struct render *r, const char *word, const char *text, size_t len)
-{
-    seam_status st = head(r, KIMI_SYSTEM, word, strlen(word));
-    seam_buf_append(&r->text, text, len);
-    return st == SEAM_OK ? put(r, KIMI_END) : st;
+    put(r, KIMI_SYSTEM);
+    puts_text(r, word);
+    put(r, KIMI_MIDDLE);
+    seam_chat_text(&r->w, text, len);
+    put(r, KIMI_END);
 }
 
 static void put_call_id(struct render *r, const struct call *c)
 {
     char number[24];
     snprintf(number, sizeof number, ":%zu", (size_t)(c - r->call));
-    seam_buf_puts(&r->text, "functions.");
-    seam_buf_append(&r->text, c->name, c->name_len);
-    seam_buf_puts(&r->text, number);
+    puts_text(r, "functions.");
+    seam_chat_text(&r->w, c->name, c->name_len);
+    puts_text(r, number);
 }
 
-/* ---- reading a message ---- */
-
-static yyjson_val *get(struct render *r, const char *key)
+/* The word before <|im_middle|> is the name if there is one, else the role. */
+static void head(struct render *r, enum seam_kimi_token token, const char *role)
 {
-    return yyjson_obj_get(r->message, key);
-}
-
-/* Append the content's text; `may_be_null` for assistants, who may only call tools. */
-static seam_status put_content(struct render *r, bool may_be_null)
-{
-    yyjson_val *content = get(r, "content"), *part;
-    size_t i, max;
-    char path[64];
-    if (yyjson_is_str(content)) {
-        seam_buf_append(&r->text, yyjson_get_str(content), yyjson_get_len(content));
-        return SEAM_OK;
-    }
-    if (!content || yyjson_is_null(content))
-        return may_be_null ? SEAM_OK : fail(r, "content", "is missing");
-    if (!yyjson_is_arr(content))
-        return fail(r, "content", "must be a string or a list of text parts");
-    yyjson_arr_foreach(content, i, max, part)
-    {
-        yyjson_val *type = yyjson_obj_get(part, "type"), *text = yyjson_obj_get(part, "text");
-        if (yyjson_is_str(type) && !yyjson_equals_str(type, "text")) {
-            snprintf(path, sizeof path, "content[%zu]", i);
-            return fail(r, path, "this model reads text only");
-        }
-        if (!yyjson_is_str(type) || !yyjson_is_str(text)) {
-            snprintf(path, sizeof path, "content[%zu]", i);
-            return fail(r, path, "must be {\"type\": \"text\", \"text\": STRING}");
-        }
-        seam_buf_append(&r->text, yyjson_get_str(text), yyjson_get_len(text));
-    }
-    return SEAM_OK;
-}
-
-/* The word before <|im_middle|>: the name if there is one, else the role. */
-static seam_status speaker(struct render *r, const char *role, const char **word, size_t *len)
-{
-    yyjson_val *name = get(r, "name");
-    *word = role;
-    *len = strlen(role);
-    if (!name || yyjson_is_null(name))
-        return SEAM_OK;
-    if (!yyjson_is_str(name))
-        return fail(r, "name", "must be a string");
-    if (yyjson_get_len(name)) {
-        *word = yyjson_get_str(name);
-        *len = yyjson_get_len(name);
-    }
-    return SEAM_OK;
+    yyjson_val *name = seam_chat_string(&r->w, "name");
+    put(r, token);
+    if (yyjson_get_len(name))
+        seam_chat_str(&r->w, name);
+    else
+        puts_text(r, role);
+    put(r, KIMI_MIDDLE);
 }
 
 static bool has_calls(yyjson_val *message)
@@ -182,13 +135,15 @@ static bool has_calls(yyjson_val *message)
 
 /* ---- tool calls ---- */
 
-static seam_status remember_call(struct render *r, yyjson_val *id, yyjson_val *name)
+static bool remember_call(struct render *r, yyjson_val *id, yyjson_val *name)
 {
     if (r->n_call == r->cap_call) {
         size_t cap = r->cap_call ? 2 * r->cap_call : 16;
         struct call *p = realloc(r->call, cap * sizeof *p);
-        if (!p)
-            return seam_fail(r->err, SEAM_ENOMEM, "no memory for %zu tool calls", cap);
+        if (!p) {
+            r->w.st = seam_fail(r->w.err, SEAM_ENOMEM, "no memory for %zu tool calls", cap);
+            return false;
+        }
         r->call = p;
         r->cap_call = cap;
     }
@@ -197,55 +152,41 @@ static seam_status remember_call(struct render *r, yyjson_val *id, yyjson_val *n
         .id_len = yyjson_is_str(id) ? yyjson_get_len(id) : 0,
         .name = yyjson_get_str(name),
         .name_len = yyjson_get_len(name),
-        .message = r->at,
+        .message = r->w.at,
     };
-    return SEAM_OK;
+    return true;
 }
 
-static seam_status put_call(struct render *r, yyjson_val *call, size_t i)
+static void put_call(struct render *r, yyjson_val *call, size_t i)
 {
-    yyjson_val *f = yyjson_obj_get(call, "function"), *name = yyjson_obj_get(f, "name"),
-               *args = yyjson_obj_get(f, "arguments");
-    char path[64];
-    if (!yyjson_is_str(name) || yyjson_get_len(name) == 0) {
-        snprintf(path, sizeof path, "tool_calls[%zu].function.name", i);
-        return fail(r, path, "must be a string, and not empty");
-    }
-    seam_status st = remember_call(r, yyjson_obj_get(call, "id"), name);
-    if (st == SEAM_OK)
-        st = put(r, KIMI_CALL_BEGIN);
-    if (st != SEAM_OK)
-        return st;
+    yyjson_val *name, *args;
+    if (!seam_chat_call(&r->w, call, i, &name, &args) ||
+        !remember_call(r, yyjson_obj_get(call, "id"), name))
+        return;
+    put(r, KIMI_CALL_BEGIN);
     put_call_id(r, &r->call[r->n_call - 1]);
-    st = put(r, KIMI_CALL_ARGS);
-    if (st != SEAM_OK)
-        return st;
-    if (yyjson_is_str(args)) { /* JSON as text: verbatim, for the model wrote it */
-        seam_buf_append(&r->text, yyjson_get_str(args), yyjson_get_len(args));
-    } else if (!args || yyjson_is_null(args)) {
-        seam_buf_puts(&r->text, "{}");
-    } else if (!seam_text_json(&r->text, args, false, false)) {
-        snprintf(path, sizeof path, "tool_calls[%zu].function.arguments", i);
-        return fail(r, path, "is nested too deeply");
-    }
-    return put(r, KIMI_CALL_END);
+    put(r, KIMI_CALL_ARGS);
+    if (yyjson_is_str(args)) /* JSON as text: verbatim, for the model wrote it */
+        seam_chat_str(&r->w, args);
+    else if (!args)
+        puts_text(r, "{}");
+    else
+        seam_chat_json(&r->w, args, 0, "tool_calls");
+    put(r, KIMI_CALL_END);
 }
 
-static seam_status put_calls(struct render *r)
+static void put_calls(struct render *r)
 {
-    yyjson_val *calls = get(r, "tool_calls"), *call;
+    yyjson_val *calls = seam_chat_calls(&r->w), *call;
     size_t i, max;
-    if (calls && !yyjson_is_null(calls) && !yyjson_is_arr(calls))
-        return fail(r, "tool_calls", "must be a list");
-    if (!has_calls(r->message))
-        return SEAM_OK;
-    seam_status st = put(r, KIMI_SECTION_BEGIN);
+    if (!calls)
+        return;
+    put(r, KIMI_SECTION_BEGIN);
     yyjson_arr_foreach(calls, i, max, call)
     {
-        if (st == SEAM_OK)
-            st = put_call(r, call, i);
+        put_call(r, call, i);
     }
-    return st == SEAM_OK ? put(r, KIMI_SECTION_END) : st;
+    put(r, KIMI_SECTION_END);
 }
 
 /* Some clients number their calls anew in each message: the latest message counts, and in it the
@@ -263,119 +204,96 @@ static struct call *find_call(struct render *r, const char *id, size_t len)
     return best;
 }
 
-static seam_status put_result(struct render *r)
+static void put_result(struct render *r)
 {
-    yyjson_val *id = get(r, "tool_call_id");
-    const char *word;
-    size_t len;
-    if (!yyjson_is_str(id))
-        return fail(r, "tool_call_id", "must be a string");
+    yyjson_val *id = yyjson_obj_get(r->w.message, "tool_call_id");
+    if (!yyjson_is_str(id)) {
+        seam_chat_fail(&r->w, "tool_call_id", "must be a string");
+        return;
+    }
     struct call *c = find_call(r, yyjson_get_str(id), yyjson_get_len(id));
-    if (!c)
-        return fail(r, "tool_call_id", "no earlier message has a tool call with this id");
+    if (!c) {
+        seam_chat_fail(&r->w, "tool_call_id", "no earlier message has a tool call with this id");
+        return;
+    }
     c->answered = true;
-    seam_status st = speaker(r, "tool", &word, &len);
-    if (st == SEAM_OK)
-        st = head(r, KIMI_SYSTEM, word, len);
-    if (st != SEAM_OK)
-        return st;
-    seam_buf_puts(&r->text, "## Return of ");
+    head(r, KIMI_SYSTEM, "tool");
+    puts_text(r, "## Return of ");
     put_call_id(r, c);
-    seam_buf_puts(&r->text, "\n");
-    st = put_content(r, false);
-    return st == SEAM_OK ? put(r, KIMI_END) : st;
+    puts_text(r, "\n");
+    seam_chat_content(&r->w, &r->w.text);
+    put(r, KIMI_END);
 }
 
 /* ---- turns ---- */
 
-static seam_status put_plain(struct render *r, enum seam_kimi_token token, const char *role)
+static void put_reasoning(struct render *r)
 {
-    const char *word;
-    size_t len;
-    seam_status st = speaker(r, role, &word, &len);
-    if (st == SEAM_OK)
-        st = head(r, token, word, len);
-    if (st == SEAM_OK)
-        st = put_content(r, false);
-    return st == SEAM_OK ? put(r, KIMI_END) : st;
-}
-
-static seam_status put_reasoning(struct render *r)
-{
-    yyjson_val *reasoning = get(r, "reasoning_content");
-    if (reasoning && !yyjson_is_null(reasoning) && !yyjson_is_str(reasoning))
-        return fail(r, "reasoning_content", "must be a string");
+    yyjson_val *reasoning = seam_chat_string(&r->w, "reasoning_content");
     if (r->id[KIMI_THINK] < 0)
-        return SEAM_OK;
-    seam_status st = put(r, KIMI_THINK);
-    if (yyjson_is_str(reasoning) && r->opts->thinking && r->at >= r->keep_from)
-        seam_buf_append(&r->text, yyjson_get_str(reasoning), yyjson_get_len(reasoning));
-    return st == SEAM_OK ? put(r, KIMI_THINK_END) : st;
+        return;
+    put(r, KIMI_THINK);
+    if (reasoning && (r->w.opts->thinking || !can_switch(r->w.t)) && r->w.at >= r->keep_from)
+        seam_chat_str(&r->w, reasoning);
+    put(r, KIMI_THINK_END);
 }
 
-static seam_status put_assistant(struct render *r)
+static void put_turn(struct seam_chat_writer *w, enum seam_chat_role role)
 {
-    const char *word;
-    size_t len;
-    seam_status st = speaker(r, "assistant", &word, &len);
-    if (st == SEAM_OK)
-        st = head(r, KIMI_ASSISTANT, word, len);
-    if (st == SEAM_OK)
-        st = put_reasoning(r);
-    if (st == SEAM_OK)
-        st = put_content(r, true);
-    if (st == SEAM_OK)
-        st = put_calls(r);
-    return st == SEAM_OK ? put(r, KIMI_END) : st;
-}
-
-static seam_status put_message(struct render *r)
-{
-    yyjson_val *role = get(r, "role");
-    if (!yyjson_is_obj(r->message))
-        return fail(r, "", "must be an object");
-    if (!yyjson_is_str(role))
-        return fail(r, "role", "must be a string");
-    if (yyjson_equals_str(role, "system") || yyjson_equals_str(role, "developer"))
-        return put_plain(r, KIMI_SYSTEM, "system");
-    if (yyjson_equals_str(role, "user"))
-        return put_plain(r, KIMI_USER, "user");
-    if (yyjson_equals_str(role, "assistant"))
-        return put_assistant(r);
-    if (yyjson_equals_str(role, "tool"))
-        return put_result(r);
-    return fail(r, "role", "must be system, developer, user, assistant or tool");
+    struct render *r = (struct render *)w;
+    switch (role) {
+    case SEAM_ROLE_SYSTEM: head(r, KIMI_SYSTEM, "system"); break;
+    case SEAM_ROLE_USER: head(r, KIMI_USER, "user"); break;
+    case SEAM_ROLE_ASSISTANT:
+        head(r, KIMI_ASSISTANT, "assistant");
+        put_reasoning(r);
+        break;
+    case SEAM_ROLE_TOOL: put_result(r); return;
+    case SEAM_ROLE_NONE: return;
+    }
+    seam_chat_content(w, &w->text);
+    if (role == SEAM_ROLE_ASSISTANT)
+        put_calls(r);
+    put(r, KIMI_END);
 }
 
 /* ---- the whole ---- */
 
-/* Some of the family's templates open with a system turn when the client gives none. */
-static bool wants_default_system(const struct render *r, yyjson_val *first, const char *text)
+static void put_json_tools(struct render *r, yyjson_val *tools)
 {
-    struct seam_str template = seam_tokenizer_template(r->t);
-    yyjson_val *role = yyjson_obj_get(first, "role");
-    size_t n = strlen(text);
-    if (yyjson_is_str(role) &&
-        (yyjson_equals_str(role, "system") || yyjson_equals_str(role, "developer")))
-        return false;
-    for (size_t i = 0; i + n <= template.len; i++)
-        if (memcmp(template.p + i, text, n) == 0)
-            return true;
-    return false;
+    bool compact = seam_chat_template_says(r->w.t, "tojson(separators=(',', ':'))");
+    struct seam_buf text = {0};
+    if (seam_text_json(&text, tools, false, compact))
+        simple_turn(r, "tool_declare", text.p, text.n);
+    else
+        r->w.st = seam_fail(r->w.err, SEAM_EINVAL, "tools: is nested too deeply");
+    r->w.text.failed = r->w.text.failed || text.failed;
+    seam_buf_release(&text);
 }
 
-static seam_status put_tools(struct render *r, yyjson_val *tools)
+static void put_tools(struct render *r, yyjson_val *tools)
 {
     struct seam_buf text = {0};
-    if (!tools || yyjson_is_null(tools) || (yyjson_is_arr(tools) && !yyjson_arr_size(tools)))
-        return SEAM_OK;
-    if (!yyjson_is_arr(tools))
-        return seam_fail(r->err, SEAM_EINVAL, "tools: must be a list");
-    seam_status st = seam_kimi_tools(&text, tools, r->err);
-    if (st == SEAM_OK && text.n)
-        st = simple_turn(r, "tool_declare", text.p, text.n);
+    if (!seam_chat_tools(&r->w, tools))
+        return;
+    if (seam_chat_template_says(r->w.t, "tools | tojson") &&
+        !seam_chat_template_says(r->w.t, "tools_ts_str")) { /* before K2.5 */
+        put_json_tools(r, tools);
+        return;
+    }
+    r->w.st = seam_kimi_tools(&text, tools, r->w.err);
+    if (r->w.st == SEAM_OK && text.n)
+        simple_turn(r, "tool_declare", text.p, text.n);
     seam_buf_release(&text);
-    return st;
+}
+
+/* Some of the family's templates open with a system turn when the client gives none. */
+static void put_default_system(struct render *r, yyjson_val *messages)
+{
+    static const char text[] = "You are Kimi, an AI assistant created by Moonshot AI.";
+    if (seam_chat_role(yyjson_arr_get_first(messages)) != SEAM_ROLE_SYSTEM &&
+        seam_chat_template_says(r->w.t, text))
+        simple_turn(r, "system", text, strlen(text));
 }
 
 /* Reasoning up to the last answer is dropped, that of the tool chain since then is kept; without
@@ -388,64 +306,68 @@ static size_t first_kept(yyjson_val *messages, const struct seam_chat_opts *opts
         return 0;
     yyjson_arr_foreach(messages, i, max, m)
     {
-        yyjson_val *role = yyjson_obj_get(m, "role");
-        if (yyjson_is_str(role) && yyjson_equals_str(role, "assistant") && !has_calls(m))
+        if (seam_chat_role(m) == SEAM_ROLE_ASSISTANT && !has_calls(m))
             keep = i + 1;
     }
     return keep;
 }
 
-static seam_status put_prompt(struct render *r)
+static void put_prompt(struct render *r)
 {
-    seam_status st = head(r, KIMI_ASSISTANT, "assistant", 9);
-    if (st == SEAM_OK && r->id[KIMI_THINK] >= 0) {
-        st = put(r, KIMI_THINK);
-        if (st == SEAM_OK && !r->opts->thinking)
-            st = put(r, KIMI_THINK_END);
-    }
-    return st;
-}
-
-static seam_status put_all(struct render *r, yyjson_val *messages, yyjson_val *tools)
-{
-    static const char default_system[] = "You are Kimi, an AI assistant created by Moonshot AI.";
-    size_t i, max;
-    yyjson_val *m;
-    if (!yyjson_is_arr(messages) || yyjson_arr_size(messages) == 0)
-        return seam_fail(r->err, SEAM_EINVAL, "messages: must be a list, and not empty");
-    r->keep_from = first_kept(messages, r->opts);
-    seam_status st = SEAM_OK;
-    if (seam_tokenizer_bos(r->t) >= 0)
-        st = seam_tokens_push(r->out, seam_tokenizer_bos(r->t), r->err);
-    if (st == SEAM_OK)
-        st = put_tools(r, tools);
-    if (st == SEAM_OK && wants_default_system(r, yyjson_arr_get_first(messages), default_system))
-        st = simple_turn(r, "system", default_system, strlen(default_system));
-    yyjson_arr_foreach(messages, i, max, m)
-    {
-        r->message = m;
-        r->at = i;
-        if (st == SEAM_OK)
-            st = put_message(r);
-    }
-    return st == SEAM_OK ? put_prompt(r) : st;
+    put(r, KIMI_ASSISTANT);
+    puts_text(r, "assistant");
+    put(r, KIMI_MIDDLE);
+    if (r->id[KIMI_THINK] < 0 || !can_switch(r->w.t))
+        return;
+    put(r, KIMI_THINK);
+    if (!r->w.opts->thinking)
+        put(r, KIMI_THINK_END);
 }
 
 static seam_status render(const struct seam_tokenizer *t, yyjson_val *messages, yyjson_val *tools,
                           const struct seam_chat_opts *opts, struct seam_tokens *out,
                           struct seam_err *err)
 {
-    struct render r = {.t = t, .opts = opts, .out = out, .err = err};
+    struct render r = {.n_call = 0};
+    seam_chat_writer_init(&r.w, t, required, opts, out, err);
     seam_kimi_tokens(t, r.id);
-    seam_status st = put_all(&r, messages, tools);
-    seam_buf_release(&r.text);
+    if (seam_chat_messages(&r.w, messages)) {
+        r.keep_from = first_kept(messages, opts);
+        if (seam_tokenizer_bos(t) >= 0)
+            seam_chat_token(&r.w, seam_tokenizer_bos(t));
+        put_tools(&r, tools);
+        put_default_system(&r, messages);
+        seam_chat_each(&r.w, put_turn);
+        put_prompt(&r);
+    }
     free(r.call);
-    return st;
+    return seam_chat_writer_end(&r.w);
 }
+
+static enum seam_chat_thinking thinking(const struct seam_tokenizer *t)
+{
+    int32_t id[KIMI_TOKEN_COUNT];
+    seam_kimi_tokens(t, id);
+    if (id[KIMI_THINK] < 0)
+        return SEAM_CHAT_NEVER;
+    return can_switch(t) ? SEAM_CHAT_ON : SEAM_CHAT_ALWAYS;
+}
+
+/* The first K2-Instruct's counted calls anew in each message, and had another system turn. */
+static bool fits(const struct seam_tokenizer *t)
+{
+    return !seam_chat_template_says(t, "You are a helpful assistant");
+}
+
+static const char *const marks[] = {"<|im_middle|>", "<|im_assistant|>", NULL};
 
 const struct seam_chat_format seam_chat_kimi = {
     .name = "kimi-k2",
+    .marks = marks,
+    .fits = fits,
     .tokens = required,
+    .tokens_tell = true,
+    .thinking = thinking,
     .render = render,
     .parser_open = seam_kimi_parser_open,
     .parser_feed = seam_kimi_parser_feed,

@@ -23,12 +23,15 @@ enum seam_kimi_token {
 };
 const char *seam_kimi_token_name(enum seam_kimi_token token);
 
-/* Ids by enum; -1 for think tokens that a model of before the thinking ones has not. */
+/* Ids by enum; -1 for the think tokens where the vocabulary or the template has none. */
 void seam_kimi_tokens(const struct seam_tokenizer *t, int32_t id[KIMI_TOKEN_COUNT]);
 
+/* Does the prompt end inside <think>? */
+bool seam_kimi_opens_think(const struct seam_tokenizer *t, bool thinking);
+
 /* kimi_parser.c */
-void *seam_kimi_parser_open(const struct seam_tokenizer *t, bool thinking, seam_chat_event_fn fn,
-                            void *user);
+void *seam_kimi_parser_open(const struct seam_tokenizer *t, const struct seam_chat_expect *expect,
+                            seam_chat_event_fn fn, void *user);
 void seam_kimi_parser_feed(void *state, int32_t token);
 void seam_kimi_parser_finish(void *state);
 int seam_kimi_parser_tool_count(const void *state);

@@ -32,6 +32,7 @@ struct reader {
     size_t at, cap;
     size_t name_bytes; /* for the pool */
     size_t meta_cap, tensor_cap;
+    uint64_t wanted; /* of a prefix: its header needs so many bytes */
 };
 
 static seam_status bad(struct reader *r, const char *what)
@@ -79,6 +80,10 @@ static seam_status need(struct reader *r, uint64_t n)
         return bad(r, "the header is absurdly large");
     if (r->at + n <= g->blob_len)
         return SEAM_OK;
+    if (r->fd < 0) {
+        r->wanted = r->at + n;
+        return SEAM_EFORMAT;
+    }
     return grow_blob(r, r->at + (size_t)n);
 }
 
@@ -576,10 +581,11 @@ seam_status seam_gguf_read_file(struct seam_gguf *g, const char *path, struct se
     return st;
 }
 
-seam_status seam_gguf_read_memory(struct seam_gguf *g, const void *data, size_t len,
-                                  struct seam_err *err)
+seam_status seam_gguf_read_prefix(struct seam_gguf *g, const void *data, size_t len,
+                                  uint64_t file_bytes, uint64_t *wanted, struct seam_err *err)
 {
     struct reader r = {.g = g, .err = err, .fd = -1};
+    *wanted = 0;
     g->path = strdup("(memory)");
     g->blob = malloc(len ? len : 1);
     if (!g->path || !g->blob) {
@@ -589,12 +595,20 @@ seam_status seam_gguf_read_memory(struct seam_gguf *g, const void *data, size_t 
     if (len)
         memcpy(g->blob, data, len);
     g->blob_len = len;
-    g->file_bytes = len;
-    g->whole = true;
+    g->file_bytes = file_bytes;
+    g->whole = len == file_bytes;
     seam_status st = parse(&r);
     if (st != SEAM_OK)
         seam_gguf_release(g);
-    return st;
+    *wanted = r.wanted;
+    return r.wanted ? SEAM_OK : st;
+}
+
+seam_status seam_gguf_read_memory(struct seam_gguf *g, const void *data, size_t len,
+                                  struct seam_err *err)
+{
+    uint64_t wanted;
+    return seam_gguf_read_prefix(g, data, len, len, &wanted, err);
 }
 
 void seam_gguf_release(struct seam_gguf *g)

@@ -40,6 +40,10 @@ struct seam_gguf {
 seam_status seam_gguf_read_file(struct seam_gguf *g, const char *path, struct seam_err *err);
 seam_status seam_gguf_read_memory(struct seam_gguf *g, const void *data, size_t len,
                                   struct seam_err *err);
+/* From the first `len` bytes of a file of file_bytes. When the header goes on, SEAM_OK with *wanted > len and *g
+ * released; else *wanted is 0. */
+seam_status seam_gguf_read_prefix(struct seam_gguf *g, const void *data, size_t len,
+                                  uint64_t file_bytes, uint64_t *wanted, struct seam_err *err);
 void seam_gguf_release(struct seam_gguf *g);
 
 const struct seam_meta *seam_gguf_meta(const struct seam_gguf *g, const char *key); /* linear */

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "model/chat_kimi.h"
+#include "model/chat_say.h"
 
 #define ID_MAX 256u
 
@@ -27,55 +28,19 @@ enum state { REASONING, CONTENT, SECTION, CALL_ID, CALL_ARGS, BROKEN };
 
 struct parser {
     const struct seam_tokenizer *t;
-    seam_chat_event_fn fn;
-    void *user;
+    struct seam_chat_say say;
     int32_t id[KIMI_TOKEN_COUNT];
     enum state state;
-    bool said; /* any reasoning yet? */
-    int n_begun, n_finished;
-    struct seam_utf8_stream utf8;
-    enum seam_chat_event_kind utf8_kind; /* whose text the tail is */
-    char call[ID_MAX];                   /* CALL_ID: bytes of the id */
+    bool said;         /* any reasoning yet? */
+    char call[ID_MAX]; /* CALL_ID: bytes of the id */
     size_t n_call;
 };
-
-static void emit(struct parser *p, enum seam_chat_event_kind kind, const char *text, size_t len)
-{
-    struct seam_chat_event ev = {.kind = kind, .index = p->n_begun - 1, .text = text, .len = len};
-    if (kind == SEAM_CHAT_REASONING || kind == SEAM_CHAT_CONTENT)
-        ev.index = 0;
-    p->fn(p->user, &ev);
-}
-
-/* Text of one kind ends: a UTF-8 sequence cut off there will not be finished. */
-static void flush(struct parser *p)
-{
-    char out[8];
-    size_t n = seam_utf8_stream_feed(&p->utf8, NULL, 0, out);
-    if (n)
-        emit(p, p->utf8_kind, out, n);
-}
-
-static void say(struct parser *p, enum seam_chat_event_kind kind, const char *bytes, size_t len)
-{
-    char out[3 * (64 + 4)];
-    if (kind != p->utf8_kind)
-        flush(p);
-    p->utf8_kind = kind;
-    while (len > 0) {
-        size_t step = len < 64 ? len : 64;
-        size_t n = seam_utf8_stream_feed(&p->utf8, bytes, step, out);
-        if (n)
-            emit(p, kind, out, n);
-        bytes += step;
-        len -= step;
-    }
-}
 
 static void say_token(struct parser *p, enum seam_kimi_token token)
 {
     const char *name = seam_kimi_token_name(token);
-    say(p, p->state == REASONING ? SEAM_CHAT_REASONING : SEAM_CHAT_CONTENT, name, strlen(name));
+    seam_chat_say(&p->say, p->state == REASONING ? SEAM_CHAT_REASONING : SEAM_CHAT_CONTENT, name,
+                  strlen(name));
 }
 
 /* ---- a call's id ---- */
@@ -116,7 +81,7 @@ static bool parse_id(const char *s, size_t n, char *name, char *idx)
 static void give_up_id(struct parser *p)
 {
     say_token(p, KIMI_CALL_BEGIN);
-    say(p, SEAM_CHAT_CONTENT, p->call, p->n_call);
+    seam_chat_say(&p->say, SEAM_CHAT_CONTENT, p->call, p->n_call);
     p->n_call = 0;
     p->state = BROKEN;
 }
@@ -129,23 +94,15 @@ static void begin_call(struct parser *p)
         say_token(p, KIMI_CALL_ARGS);
         return;
     }
-    flush(p);
     snprintf(id, sizeof id, "functions.%s:%s", name, idx);
-    struct seam_chat_event ev = {.kind = SEAM_CHAT_TOOL_BEGIN,
-                                 .index = p->n_begun++,
-                                 .id = id,
-                                 .name = name,
-                                 .text = ""};
-    p->fn(p->user, &ev);
+    seam_chat_say_begin(&p->say, id, name);
     p->n_call = 0;
     p->state = CALL_ARGS;
 }
 
 static void end_call(struct parser *p)
 {
-    flush(p);
-    emit(p, SEAM_CHAT_TOOL_END, "", 0);
-    p->n_finished++;
+    seam_chat_say_end(&p->say);
     p->state = SECTION;
 }
 
@@ -164,25 +121,25 @@ static void on_text(struct parser *p, const char *s, size_t n)
     switch (p->state) {
     case REASONING:
         p->said = true;
-        say(p, SEAM_CHAT_REASONING, s, n);
+        seam_chat_say(&p->say, SEAM_CHAT_REASONING, s, n);
         break;
     case SECTION: /* space between calls is layout */
         if (is_space(s, n))
             break;
-        say(p, SEAM_CHAT_CONTENT, s, n);
+        seam_chat_say(&p->say, SEAM_CHAT_CONTENT, s, n);
         break;
     case CALL_ID:
         if (p->n_call + n > sizeof p->call) {
             give_up_id(p);
-            say(p, SEAM_CHAT_CONTENT, s, n);
+            seam_chat_say(&p->say, SEAM_CHAT_CONTENT, s, n);
             break;
         }
         memcpy(p->call + p->n_call, s, n);
         p->n_call += n;
         break;
-    case CALL_ARGS: say(p, SEAM_CHAT_TOOL_ARGS, s, n); break;
+    case CALL_ARGS: seam_chat_say(&p->say, SEAM_CHAT_TOOL_ARGS, s, n); break;
     case CONTENT:
-    case BROKEN: say(p, SEAM_CHAT_CONTENT, s, n); break;
+    case BROKEN: seam_chat_say(&p->say, SEAM_CHAT_CONTENT, s, n); break;
     }
 }
 
@@ -228,7 +185,7 @@ static void on_special(struct parser *p, enum seam_kimi_token token)
     }
     if (p->state == CALL_ARGS) {
         const char *name = seam_kimi_token_name(token);
-        say(p, SEAM_CHAT_TOOL_ARGS, name, strlen(name));
+        seam_chat_say(&p->say, SEAM_CHAT_TOOL_ARGS, name, strlen(name));
         return;
     }
     say_token(p, token);
@@ -238,18 +195,17 @@ static void on_special(struct parser *p, enum seam_kimi_token token)
 
 /* ---- public, through the format's row ---- */
 
-void *seam_kimi_parser_open(const struct seam_tokenizer *t, bool thinking, seam_chat_event_fn fn,
-                            void *user)
+void *seam_kimi_parser_open(const struct seam_tokenizer *t, const struct seam_chat_expect *expect,
+                            seam_chat_event_fn fn, void *user)
 {
     struct parser *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
     p->t = t;
-    p->fn = fn;
-    p->user = user;
+    p->say = (struct seam_chat_say){.fn = fn, .user = user};
     seam_kimi_tokens(t, p->id);
-    p->state = thinking && p->id[KIMI_THINK] >= 0 ? REASONING : CONTENT;
-    p->utf8_kind = p->state == REASONING ? SEAM_CHAT_REASONING : SEAM_CHAT_CONTENT;
+    bool opened = seam_kimi_opens_think(t, expect->thinking) && p->id[KIMI_THINK] >= 0;
+    p->state = opened ? REASONING : CONTENT;
     return p;
 }
 
@@ -274,13 +230,13 @@ void seam_kimi_parser_finish(void *state)
     struct parser *p = state;
     if (p->state == CALL_ID)
         give_up_id(p);
-    flush(p);
+    seam_chat_say_flush(&p->say);
 }
 
 int seam_kimi_parser_tool_count(const void *state)
 {
     const struct parser *p = state;
-    return p->n_finished;
+    return p->say.n_finished;
 }
 
 void seam_kimi_parser_close(void *state)

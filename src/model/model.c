@@ -28,7 +28,21 @@ static const char *const role_names[SEAM_ROLE_COUNT] = {
     [SEAM_ROLE_ATTN_K_B] = "attn_k_b",
     [SEAM_ROLE_ATTN_V_B] = "attn_v_b",
     [SEAM_ROLE_ATTN_KV_B] = "attn_kv_b",
+    [SEAM_ROLE_ATTN_K] = "attn_k",
+    [SEAM_ROLE_ATTN_V] = "attn_v",
+    [SEAM_ROLE_ATTN_Q_NORM] = "attn_q_norm",
+    [SEAM_ROLE_ATTN_K_NORM] = "attn_k_norm",
+    [SEAM_ROLE_ROPE_FREQS] = "rope_freqs",
     [SEAM_ROLE_ATTN_OUT] = "attn_out",
+    [SEAM_ROLE_SSM_QKV] = "ssm_qkv",
+    [SEAM_ROLE_SSM_GATE] = "ssm_gate",
+    [SEAM_ROLE_SSM_CONV] = "ssm_conv",
+    [SEAM_ROLE_SSM_DT] = "ssm_dt",
+    [SEAM_ROLE_SSM_A] = "ssm_a",
+    [SEAM_ROLE_SSM_ALPHA] = "ssm_alpha",
+    [SEAM_ROLE_SSM_BETA] = "ssm_beta",
+    [SEAM_ROLE_SSM_NORM] = "ssm_norm",
+    [SEAM_ROLE_SSM_OUT] = "ssm_out",
     [SEAM_ROLE_FFN_NORM] = "ffn_norm",
     [SEAM_ROLE_FFN_GATE] = "ffn_gate",
     [SEAM_ROLE_FFN_UP] = "ffn_up",
@@ -42,6 +56,7 @@ static const char *const role_names[SEAM_ROLE_COUNT] = {
     [SEAM_ROLE_SHEXP_GATE] = "shexp_gate",
     [SEAM_ROLE_SHEXP_UP] = "shexp_up",
     [SEAM_ROLE_SHEXP_DOWN] = "shexp_down",
+    [SEAM_ROLE_SHEXP_ROUTER] = "shexp_router",
     [SEAM_ROLE_TOKEN_EMBD] = "token_embd",
     [SEAM_ROLE_OUTPUT_NORM] = "output_norm",
     [SEAM_ROLE_OUTPUT] = "output",
@@ -68,14 +83,9 @@ struct lookup {
     size_t n_missing;
 };
 
-static bool is_global(enum seam_role role)
+void seam_arch_tensor_name(const struct seam_role_row *row, uint32_t layer, char *buf, size_t len)
 {
-    return role >= SEAM_ROLE_LAYER_COUNT;
-}
-
-static void tensor_name(const struct seam_role_row *row, uint32_t layer, char *buf, size_t len)
-{
-    if (is_global(row->role))
+    if (seam_role_is_global(row->role) || row->shared)
         snprintf(buf, len, "%s", row->name);
     else
         snprintf(buf, len, "blk.%" PRIu32 ".%s", layer, row->name);
@@ -87,17 +97,28 @@ static void note_missing(struct lookup *l, const char *name)
         snprintf(l->first, sizeof l->first, "%s", name);
 }
 
-static bool has_row(const struct seam_hparams *hp, const struct seam_role_row *row, bool dense)
+bool seam_arch_has_row(const struct seam_hparams *hp, const struct seam_role_row *row,
+                       const struct seam_layer *l)
 {
     switch (row->when) {
     case SEAM_WHEN_ALWAYS: return true;
     case SEAM_WHEN_Q_LORA: return hp->q_lora > 0;
     case SEAM_WHEN_NO_Q_LORA: return hp->q_lora == 0;
-    case SEAM_WHEN_DENSE: return dense;
-    case SEAM_WHEN_MOE: return !dense;
-    case SEAM_WHEN_SHARED: return !dense && hp->n_expert_shared > 0;
+    case SEAM_WHEN_DENSE: return l->dense;
+    case SEAM_WHEN_MOE: return !l->dense;
+    case SEAM_WHEN_SHARED: return !l->dense && hp->n_ff_shexp > 0;
+    case SEAM_WHEN_ATTENTION: return l->memory != SEAM_MEMORY_DELTA;
+    case SEAM_WHEN_DELTA: return l->memory == SEAM_MEMORY_DELTA;
     }
     return false;
+}
+
+void seam_arch_layer_kind(const struct seam_hparams *hp, uint32_t layer, struct seam_layer *l)
+{
+    l->dense = layer < hp->n_dense;
+    l->memory = hp->recurrent[layer] ? SEAM_MEMORY_DELTA : SEAM_MEMORY_GQA;
+    if (hp->mla)
+        l->memory = SEAM_MEMORY_MLA;
 }
 
 static void shape_text(const uint64_t *ne, uint32_t n, char *buf, size_t len)
@@ -141,7 +162,7 @@ static seam_status find(struct lookup *l, const struct seam_role_row *row, uint3
                         const struct seam_tensor **slot)
 {
     char name[96];
-    tensor_name(row, layer, name, sizeof name);
+    seam_arch_tensor_name(row, layer, name, sizeof name);
     *slot = seam_catalog_tensor(l->m->catalog, name);
     if (*slot)
         return check_tensor(l, row, *slot);
@@ -150,12 +171,50 @@ static seam_status find(struct lookup *l, const struct seam_role_row *row, uint3
     return SEAM_OK;
 }
 
+/* These enter the arithmetic otherwise than as W x; a scale or bias of theirs has no place. */
+static bool is_matrix(enum seam_role role)
+{
+    return role != SEAM_ROLE_ATTN_K_B && role != SEAM_ROLE_ATTN_V_B &&
+           role != SEAM_ROLE_ATTN_KV_B && role != SEAM_ROLE_SSM_CONV;
+}
+
+/* NAME.scale or NAME.bias beside NAME.weight, of n values. */
+static seam_status find_beside(const struct lookup *l, const struct seam_tensor *t,
+                               const char *suffix, uint64_t n, const struct seam_tensor **slot)
+{
+    char name[128];
+    size_t stem = strlen(t->name);
+    if (stem < 7 || strcmp(t->name + stem - 7, ".weight") != 0)
+        return SEAM_OK;
+    snprintf(name, sizeof name, "%.*s%s", (int)(stem - 7), t->name, suffix);
+    const struct seam_tensor *found = seam_catalog_tensor(l->m->catalog, name);
+    if (!found)
+        return SEAM_OK;
+    if (found->n_dims > 1 || found->ne[0] != n || found->type->id != 0)
+        return seam_fail(l->err, SEAM_EUNSUPPORTED,
+                         "tensor %s is not %" PRIu64 " values of type F32", name, n);
+    *slot = found;
+    return SEAM_OK;
+}
+
+static seam_status find_satellites(const struct lookup *l, struct seam_layer *layer,
+                                   enum seam_role role)
+{
+    const struct seam_tensor *t = layer->role[role];
+    if (!t || t->n_dims < 2 || !is_matrix(role))
+        return SEAM_OK;
+    seam_status st = find_beside(l, t, ".scale", t->ne[2], &layer->scale[role]);
+    if (st == SEAM_OK && t->n_dims == 2)
+        st = find_beside(l, t, ".bias", t->ne[1], &layer->bias[role]);
+    return st;
+}
+
 /* Either the split tensors or the joined one: never both, for the engine must not wonder. */
 static void settle(struct lookup *l, const struct seam_alternative *alt, uint32_t layer)
 {
     const struct seam_arch *a = l->m->arch;
     const struct seam_tensor **role = l->m->layer[layer].role;
-    if (!has_row(&l->m->hp, seam_arch_row(a, alt->joined), l->m->layer[layer].dense))
+    if (!seam_arch_has_row(&l->m->hp, seam_arch_row(a, alt->joined), &l->m->layer[layer]))
         return;
     if (role[alt->split[0]] && role[alt->split[1]]) {
         role[alt->joined] = NULL;
@@ -167,7 +226,7 @@ static void settle(struct lookup *l, const struct seam_alternative *alt, uint32_
     }
     for (unsigned i = 0; i < 2; i++) {
         char name[96];
-        tensor_name(seam_arch_row(a, alt->split[i]), layer, name, sizeof name);
+        seam_arch_tensor_name(seam_arch_row(a, alt->split[i]), layer, name, sizeof name);
         if (!role[alt->split[i]])
             note_missing(l, name);
     }
@@ -179,12 +238,14 @@ static seam_status find_all(struct seam_model *m, struct seam_err *err)
     const struct seam_arch *a = m->arch;
     seam_status st;
     for (uint32_t layer = 0; layer < m->hp.n_layer; layer++) {
-        m->layer[layer].dense = layer < m->hp.n_dense;
+        seam_arch_layer_kind(&m->hp, layer, &m->layer[layer]);
         for (size_t i = 0; i < a->n_row; i++) {
             const struct seam_role_row *row = &a->row[i];
-            if (is_global(row->role) || !has_row(&m->hp, row, m->layer[layer].dense))
+            if (seam_role_is_global(row->role) || !seam_arch_has_row(&m->hp, row, &m->layer[layer]))
                 continue;
             st = find(&l, row, layer, &m->layer[layer].role[row->role]);
+            if (st == SEAM_OK)
+                st = find_satellites(&l, &m->layer[layer], row->role);
             if (st != SEAM_OK)
                 return st;
         }
@@ -192,7 +253,7 @@ static seam_status find_all(struct seam_model *m, struct seam_err *err)
             settle(&l, &a->alt[i], layer);
     }
     for (size_t i = 0; i < a->n_row; i++) {
-        if (!is_global(a->row[i].role))
+        if (!seam_role_is_global(a->row[i].role))
             continue;
         st = find(&l, &a->row[i], 0, &m->global[a->row[i].role]);
         if (st != SEAM_OK)
@@ -219,15 +280,17 @@ static bool layer_of(const char *name, uint64_t *layer)
 
 bool seam_model_uses(const struct seam_model *m, const struct seam_tensor *t)
 {
-    uint64_t layer;
-    if (layer_of(t->name, &layer)) {
-        if (layer >= m->hp.n_layer)
+    uint64_t first = 0, end = m->hp.n_layer;
+    if (layer_of(t->name, &first)) {
+        if (first >= m->hp.n_layer)
             return false;
-        for (int role = 0; role < SEAM_ROLE_LAYER_COUNT; role++)
-            if (m->layer[layer].role[role] == t)
-                return true;
-        return false;
+        end = first + 1;
     }
+    for (uint64_t layer = first; layer < end; layer++)
+        for (int role = 0; role < SEAM_ROLE_LAYER_COUNT; role++)
+            if (m->layer[layer].role[role] == t || m->layer[layer].scale[role] == t ||
+                m->layer[layer].bias[role] == t)
+                return true;
     for (int role = SEAM_ROLE_LAYER_COUNT; role < SEAM_ROLE_COUNT; role++)
         if (m->global[role] == t)
             return true;
@@ -240,14 +303,15 @@ static bool ends_with(const char *s, const char *tail)
     return n >= k && strcmp(s + n - k, tail) == 0;
 }
 
-/* A scale or bias that belongs into the arithmetic would be wrong to leave out in silence. */
+/* A scale or bias that belongs into the arithmetic would be wrong to leave out in silence. (An
+ * input_scale does not: it is a hint for quantising activations. Nor does what other heads use.) */
 static seam_status check_unused(const struct seam_model *m, struct seam_err *err)
 {
     for (size_t i = 0; i < seam_catalog_tensor_count(m->catalog); i++) {
         const struct seam_tensor *t = seam_catalog_tensor_at(m->catalog, i);
         uint64_t layer;
-        if (!ends_with(t->name, ".scale") && !ends_with(t->name, ".input_scale") &&
-            !ends_with(t->name, ".bias"))
+        if ((!ends_with(t->name, ".scale") && !ends_with(t->name, ".bias")) ||
+            strncmp(t->name, "cls.", 4) == 0)
             continue;
         if (layer_of(t->name, &layer) && layer >= m->hp.n_layer)
             continue;
@@ -381,9 +445,58 @@ const struct seam_tensor *seam_model_global(const struct seam_model *m, enum sea
     return m->global[role];
 }
 
-uint32_t seam_model_kv_values(const struct seam_model *m)
+uint32_t seam_hparams_kv_values(const struct seam_hparams *hp, enum seam_memory memory)
 {
-    return m->hp.kv_lora + m->hp.d_rope;
+    switch (memory) {
+    case SEAM_MEMORY_MLA: return hp->kv_lora + hp->d_rope;
+    case SEAM_MEMORY_GQA: return hp->n_head_kv * (hp->d_head + hp->d_v);
+    case SEAM_MEMORY_DELTA: return 0;
+    }
+    return 0;
+}
+
+/* The last kernel - 1 inputs of the convolution, then one matrix per value head. */
+uint32_t seam_hparams_state_values(const struct seam_hparams *hp, enum seam_memory memory)
+{
+    if (memory != SEAM_MEMORY_DELTA)
+        return 0;
+    return (hp->ssm_kernel - 1) * (2 * hp->ssm_heads_k * hp->ssm_state + hp->ssm_inner) +
+           hp->ssm_inner * hp->ssm_state;
+}
+
+struct seam_activations seam_hparams_activations(const struct seam_hparams *hp, uint32_t n_ctx,
+                                                 uint64_t value_bytes)
+{
+    return (struct seam_activations){
+        .hidden = (uint64_t)n_ctx * hp->n_embd * sizeof(float),
+        .k = hp->mla * (uint64_t)n_ctx * hp->n_head * hp->d_head * value_bytes,
+        .v = hp->mla * (uint64_t)n_ctx * hp->n_head * hp->d_v * value_bytes,
+        .k_b = hp->mla * (uint64_t)hp->n_head * hp->d_nope * hp->kv_lora * value_bytes,
+    };
+}
+
+uint32_t seam_model_kv_values(const struct seam_model *m, uint32_t layer)
+{
+    return seam_hparams_kv_values(&m->hp, m->layer[layer].memory);
+}
+
+uint32_t seam_model_state_values(const struct seam_model *m, uint32_t layer)
+{
+    return seam_hparams_state_values(&m->hp, m->layer[layer].memory);
+}
+
+bool seam_model_recurrent(const struct seam_model *m)
+{
+    for (uint32_t layer = 0; layer < m->hp.n_layer; layer++)
+        if (seam_model_state_values(m, layer))
+            return true;
+    return false;
+}
+
+static uint64_t bytes_beside(const struct seam_layer *l, int role)
+{
+    return (l->scale[role] ? l->scale[role]->n_bytes : 0) +
+           (l->bias[role] ? l->bias[role]->n_bytes : 0);
 }
 
 uint64_t seam_model_part_bytes(const struct seam_model *m, uint32_t layer, enum seam_part part)
@@ -392,7 +505,7 @@ uint64_t seam_model_part_bytes(const struct seam_model *m, uint32_t layer, enum 
     for (int role = 0; role < SEAM_ROLE_LAYER_COUNT; role++) {
         const struct seam_tensor *t = m->layer[layer].role[role];
         if (t && seam_role_part((enum seam_role)role) == part)
-            sum += t->n_bytes;
+            sum += t->n_bytes + bytes_beside(&m->layer[layer], role);
     }
     return sum;
 }

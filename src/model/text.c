@@ -53,12 +53,10 @@ static void put_number(struct seam_buf *t, yyjson_val *v)
     seam_buf_puts(t, out);
 }
 
-static void put_string(struct seam_buf *t, yyjson_val *v)
+void seam_text_escape(struct seam_buf *t, const char *s, size_t len)
 {
     static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
-    const char *s = yyjson_get_str(v);
-    size_t len = yyjson_get_len(v), begin = 0;
-    seam_buf_puts(t, "\"");
+    size_t begin = 0;
     for (size_t i = 0; i < len; i++) {
         char esc[8];
         const char *hit = s[i] ? strchr(from, s[i]) : NULL;
@@ -73,6 +71,12 @@ static void put_string(struct seam_buf *t, yyjson_val *v)
         begin = i + 1;
     }
     seam_buf_append(t, s + begin, len - begin);
+}
+
+static void put_string(struct seam_buf *t, yyjson_val *v)
+{
+    seam_buf_puts(t, "\"");
+    seam_text_escape(t, yyjson_get_str(v), yyjson_get_len(v));
     seam_buf_puts(t, "\"");
 }
 
@@ -89,6 +93,43 @@ bool seam_text_pystr(struct seam_buf *t, yyjson_val *v)
     else
         return false;
     return true;
+}
+
+/* Python's str.strip() takes these: ASCII, then the others in UTF-8. */
+static size_t space_at(const char *p, size_t n)
+{
+    static const char *const wide[] = {
+        "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
+        "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
+        "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
+        "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
+    };
+    if (n && (*p == ' ' || (*p >= '\t' && *p <= '\r') || (*p >= 0x1c && *p <= 0x1f)))
+        return 1;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        size_t len = strlen(wide[i]);
+        if (len <= n && memcmp(p, wide[i], len) == 0)
+            return len;
+    }
+    return 0;
+}
+
+struct seam_str seam_text_strip(struct seam_str s)
+{
+    size_t k;
+    while ((k = space_at(s.p, s.len)) > 0) {
+        s.p += k;
+        s.len -= k;
+    }
+    while (s.len) {
+        for (k = 1; k <= 3 && k <= s.len; k++)
+            if (space_at(s.p + s.len - k, k) == k)
+                break;
+        if (k > 3 || k > s.len)
+            break;
+        s.len -= k;
+    }
+    return s;
 }
 
 /* ---- members in order ---- */
@@ -134,9 +175,26 @@ struct seam_member *seam_members_sorted(yyjson_val *obj, size_t *n)
 
 struct json_style {
     bool sorted, compact;
+    unsigned indent; /* spaces a level; 0: on one line */
 };
 
 static bool put_json(struct seam_buf *t, yyjson_val *v, struct json_style style, int depth);
+
+static void new_line(struct seam_buf *t, struct json_style style, int depth)
+{
+    seam_buf_puts(t, "\n");
+    for (unsigned i = 0; i < style.indent * (unsigned)depth; i++)
+        seam_buf_puts(t, " ");
+}
+
+/* Between the members of a list or object, and before the first. */
+static void next_item(struct seam_buf *t, struct json_style style, int depth, bool first)
+{
+    if (!first)
+        seam_buf_puts(t, style.compact || style.indent ? "," : ", ");
+    if (style.indent)
+        new_line(t, style, depth + 1);
+}
 
 static bool put_array(struct seam_buf *t, yyjson_val *v, struct json_style style, int depth)
 {
@@ -145,13 +203,22 @@ static bool put_array(struct seam_buf *t, yyjson_val *v, struct json_style style
     seam_buf_puts(t, "[");
     yyjson_arr_foreach(v, i, max, item)
     {
-        if (i)
-            seam_buf_puts(t, style.compact ? "," : ", ");
+        next_item(t, style, depth, i == 0);
         if (!put_json(t, item, style, depth + 1))
             return false;
     }
+    if (style.indent && yyjson_arr_size(v))
+        new_line(t, style, depth);
     seam_buf_puts(t, "]");
     return true;
+}
+
+static bool put_member(struct seam_buf *t, yyjson_val *key, yyjson_val *val,
+                       struct json_style style, int depth)
+{
+    put_string(t, key);
+    seam_buf_puts(t, style.compact ? ":" : ": ");
+    return put_json(t, val, style, depth + 1);
 }
 
 static bool put_object(struct seam_buf *t, yyjson_val *v, struct json_style style, int depth)
@@ -165,23 +232,19 @@ static bool put_object(struct seam_buf *t, yyjson_val *v, struct json_style styl
         if (!m && yyjson_obj_size(v))
             t->failed = true;
         for (i = 0; i < n && ok; i++) {
-            if (i)
-                seam_buf_puts(t, style.compact ? "," : ", ");
-            put_string(t, m[i].key);
-            seam_buf_puts(t, style.compact ? ":" : ": ");
-            ok = put_json(t, m[i].val, style, depth + 1);
+            next_item(t, style, depth, i == 0);
+            ok = put_member(t, m[i].key, m[i].val, style, depth);
         }
         free(m);
     } else {
         yyjson_obj_foreach(v, i, max, key, val)
         {
-            if (i)
-                seam_buf_puts(t, style.compact ? "," : ", ");
-            put_string(t, key);
-            seam_buf_puts(t, style.compact ? ":" : ": ");
-            ok = ok && put_json(t, val, style, depth + 1);
+            next_item(t, style, depth, i == 0);
+            ok = ok && put_member(t, key, val, style, depth);
         }
     }
+    if (style.indent && yyjson_obj_size(v))
+        new_line(t, style, depth);
     seam_buf_puts(t, "}");
     return ok;
 }
@@ -207,5 +270,10 @@ static bool put_json(struct seam_buf *t, yyjson_val *v, struct json_style style,
 
 bool seam_text_json(struct seam_buf *t, yyjson_val *v, bool sorted, bool compact)
 {
-    return put_json(t, v, (struct json_style){sorted, compact}, 0);
+    return put_json(t, v, (struct json_style){.sorted = sorted, .compact = compact}, 0);
+}
+
+bool seam_text_json_indent(struct seam_buf *t, yyjson_val *v, unsigned indent)
+{
+    return put_json(t, v, (struct json_style){.indent = indent}, 0);
 }

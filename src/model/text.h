@@ -8,11 +8,18 @@
 #include <yyjson.h>
 
 #include "base/buf.h"
+#include "model/catalog.h"
 
 /* json.dumps(v, ensure_ascii=False, sort_keys=sorted), with separators (", ", ": ") or (",", ":").
  * false: nested deeper than SEAM_TEXT_DEPTH. */
 #define SEAM_TEXT_DEPTH 64
 bool seam_text_json(struct seam_buf *t, yyjson_val *v, bool sorted, bool compact);
+/* The same with indent=N; 0: on one line. */
+bool seam_text_json_indent(struct seam_buf *t, yyjson_val *v, unsigned indent);
+/* What stands between the quotes of a JSON string. */
+void seam_text_escape(struct seam_buf *t, const char *s, size_t len);
+/* str.strip(): without Unicode's white space at both ends. */
+struct seam_str seam_text_strip(struct seam_str s);
 /* str(v) of a number, bool, None or string; false for lists and dicts. */
 bool seam_text_pystr(struct seam_buf *t, yyjson_val *v);
 

@@ -1,61 +1,42 @@
 /* tokenizer.c - text is cut into valid UTF-8 runs, runs into pieces by the pre-tokenizer's
  * pattern, pieces into tokens by merging neighbours, best rank first.
  *
- *   text --UTF-8--> runs --PCRE2--> pieces --vocab.c--> a token, or merge.c's many
- *        \--------> invalid bytes ----------------------> one token each */
+ *   text --UTF-8--> runs --nfc.c--> --pretok.c--> pieces --vocab.c--> a token, or merge.c's many
+ *        \--------> invalid bytes ------------------------------------> one token each */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
 #include "model/tokenizer.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <pcre2.h>
 
+#include "model/merge.h"
+#include "model/nfc.h"
+#include "model/pretok.h"
 #include "model/utf8.h"
 #include "model/vocab.h"
 
-/* From 10.40 on \p{Han} means the script extensions; Moonshot's regex library means the script. */
-#if PCRE2_MAJOR > 10 || (PCRE2_MAJOR == 10 && PCRE2_MINOR >= 40)
-#define HAN "\\p{sc:Han}"
-#else
-#define HAN "\\p{Han}"
-#endif
-
-/* Unicode's White_Space. PCRE2's \s has U+180E besides. */
-#define WS                                                                                      \
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
-    "\\x{205f}\\x{3000}"
-/* PCRE2 10.42 has no && in classes. The 7 general categories are L M N P S Z C, so
- * [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]] is what is in none of the others and not Han. */
-#define UPPER "[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" HAN "]"
-#define LOWER "[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" HAN "]"
-#define TAIL  "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-
-static const struct pre_tokenizer {
-    const char *name; /* tokenizer.ggml.pre */
-    const char *pattern;
-    bool by_id; /* the original merges by token id */
-} pre_tokenizers[] = {
-    /* Moonshot's tokenization_kimi.py (shared facts 5.1) */
-    {"kimi-k2",
-     "[" HAN "]+"
-     "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" TAIL "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER
-     "*" TAIL "|\\p{N}{1,3}"
-     "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n]*"
-     "|[" WS "]*[\\r\\n]+"
-     "|[" WS "]+(?![^" WS "])"
-     "|[" WS "]+",
-     true},
+/* What ends a reply: the file's own ids, and names that models stop with whatever the file says. */
+static const char *const stop_keys[] = {"tokenizer.ggml.eos_token_id",
+                                        "tokenizer.ggml.eot_token_id",
+                                        "tokenizer.ggml.eom_token_id"};
+static const char *const stop_names[] = {
+    "<|im_end|>",    "[EOS]",           "[EOT]",     /* Kimi; the first also Qwen */
+    "<|endoftext|>",                                 /* Qwen */
+    "<|eot_id|>",    "<|end_of_text|>", "<|eom_id|>" /* Llama 3 */
 };
-
-static const char *const stop_names[] = {"<|im_end|>", "[EOS]", "[EOT]"};
-#define N_STOP (2 + sizeof stop_names / sizeof *stop_names)
+#define N_STOP_KEYS (sizeof stop_keys / sizeof *stop_keys)
+#define N_STOP      (N_STOP_KEYS + sizeof stop_names / sizeof *stop_names)
 
 struct seam_tokenizer {
     struct seam_vocab vocab;
+    const struct seam_pretok *pre;
     pcre2_code *re;
+    bool nfc;
     int32_t bos;
     int32_t stop[N_STOP]; /* -1: none */
     char *chat_template;  /* a copy */
@@ -84,20 +65,7 @@ void seam_tokens_clear(struct seam_tokens *t)
     memset(t, 0, sizeof *t);
 }
 
-/* ---- merging ---- */
-
-/* A piece's symbols as a list, and a heap of pairs that may merge. A pair in the heap is stale
- * when one of its symbols has merged meanwhile: it is dropped when it comes up. O(n log n). */
-struct symbol {
-    int32_t id;          /* -1: merged into its left neighbour */
-    uint32_t off, len;   /* bytes of the piece */
-    uint32_t prev, next; /* UINT32_MAX: none */
-};
-
-struct candidate {
-    uint32_t rank, left;
-    int32_t left_id, right_id, merged;
-};
+/* ---- encoding ---- */
 
 struct encoder {
     const struct seam_tokenizer *t;
@@ -105,122 +73,18 @@ struct encoder {
     struct seam_err *err;
     pcre2_match_data *match;
     pcre2_match_context *match_context;
-    struct symbol *symbol;
-    struct candidate *heap;
-    size_t n_heap, cap; /* symbols; the heap has room for 3 * cap: n - 1 pairs, 2 more a merge */
+    struct seam_merger merger;
 };
 
-static bool before(const struct candidate *a, const struct candidate *b)
-{
-    return a->rank != b->rank ? a->rank < b->rank : a->left < b->left;
-}
-
-static void heap_push(struct encoder *e, struct candidate c)
-{
-    size_t i = e->n_heap++;
-    while (i > 0 && before(&c, &e->heap[(i - 1) / 2])) {
-        e->heap[i] = e->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    e->heap[i] = c;
-}
-
-static struct candidate heap_pop(struct encoder *e)
-{
-    struct candidate top = e->heap[0], last = e->heap[--e->n_heap];
-    size_t i = 0, child;
-    while ((child = 2 * i + 1) < e->n_heap) {
-        if (child + 1 < e->n_heap && before(&e->heap[child + 1], &e->heap[child]))
-            child++;
-        if (!before(&e->heap[child], &last))
-            break;
-        e->heap[i] = e->heap[child];
-        i = child;
-    }
-    e->heap[i] = last;
-    return top;
-}
-
-static void offer(struct encoder *e, const char *piece, uint32_t left)
-{
-    if (left == UINT32_MAX || e->symbol[left].next == UINT32_MAX)
-        return;
-    const struct symbol *a = &e->symbol[left], *b = &e->symbol[a->next];
-    struct candidate c = {.left = left, .left_id = a->id, .right_id = b->id};
-    if (seam_vocab_merge(&e->t->vocab, a->id, b->id, piece + a->off, (size_t)a->len + b->len,
-                         &c.rank, &c.merged))
-        heap_push(e, c);
-}
-
-static void apply(struct encoder *e, const char *piece, const struct candidate *c)
-{
-    struct symbol *a = &e->symbol[c->left];
-    if (a->id != c->left_id || a->next == UINT32_MAX || e->symbol[a->next].id != c->right_id)
-        return; /* stale */
-    struct symbol *b = &e->symbol[a->next];
-    a->id = c->merged;
-    a->len += b->len;
-    a->next = b->next;
-    b->id = -1;
-    if (a->next != UINT32_MAX)
-        e->symbol[a->next].prev = c->left;
-    offer(e, piece, a->prev);
-    offer(e, piece, c->left);
-}
-
-static seam_status reserve(struct encoder *e, size_t n)
-{
-    if (n <= e->cap)
-        return SEAM_OK;
-    size_t cap = n < 256 ? 256 : n;
-    free(e->symbol);
-    free(e->heap);
-    e->cap = 0;
-    e->symbol = malloc(cap * sizeof *e->symbol);
-    e->heap = malloc(3 * cap * sizeof *e->heap);
-    if (!e->symbol || !e->heap)
-        return seam_fail(e->err, SEAM_ENOMEM, "no memory to tokenise a word of %zu bytes", n);
-    e->cap = cap;
-    return SEAM_OK;
-}
-
-static seam_status merge_piece(struct encoder *e, const char *piece, size_t len)
-{
-    seam_status st = reserve(e, len);
-    if (st != SEAM_OK)
-        return st;
-    uint32_t n = (uint32_t)len;
-    for (uint32_t i = 0; i < n; i++)
-        e->symbol[i] = (struct symbol){.id = e->t->vocab.byte_id[(unsigned char)piece[i]],
-                                       .off = i,
-                                       .len = 1,
-                                       .prev = i ? i - 1 : UINT32_MAX,
-                                       .next = i + 1 < n ? i + 1 : UINT32_MAX};
-    e->n_heap = 0;
-    for (uint32_t i = 0; i + 1 < n; i++)
-        offer(e, piece, i);
-    while (e->n_heap > 0) {
-        struct candidate c = heap_pop(e);
-        apply(e, piece, &c);
-    }
-    for (uint32_t i = 0; i != UINT32_MAX && st == SEAM_OK; i = e->symbol[i].next)
-        st = seam_tokens_push(e->out, e->symbol[i].id, e->err);
-    return st;
-}
-
-/* tiktoken takes a piece that is a token as that token, without merging; so do merges by rank
- * for every token that they can reach. */
 static seam_status encode_piece(struct encoder *e, const char *piece, size_t len)
 {
-    if (e->t->vocab.by_id) {
+    if (e->t->pre->whole) {
         int32_t id = seam_vocab_find(&e->t->vocab, piece, len);
         if (id >= 0)
             return seam_tokens_push(e->out, id, e->err);
     }
-    return merge_piece(e, piece, len);
+    return seam_merge_piece(&e->merger, piece, len, e->out, e->err);
 }
-
-/* ---- pieces ---- */
 
 static int match_at(struct encoder *e, const char *run, size_t len, size_t at)
 {
@@ -232,8 +96,8 @@ static int match_at(struct encoder *e, const char *run, size_t len, size_t at)
     return rc;
 }
 
-/* One run of valid UTF-8. The pattern leaves nothing out; should it, the rest is a piece too. */
-static seam_status encode_run(struct encoder *e, const char *run, size_t len)
+/* What the pattern leaves out, and none does, is a piece too. */
+static seam_status encode_normal(struct encoder *e, const char *run, size_t len)
 {
     const PCRE2_SIZE *ov = pcre2_get_ovector_pointer(e->match);
     seam_status st = SEAM_OK;
@@ -250,6 +114,18 @@ static seam_status encode_run(struct encoder *e, const char *run, size_t len)
             return seam_fail(e->err, SEAM_EINTERNAL, "pre-tokenizer: an empty piece");
         at = end;
     }
+    return st;
+}
+
+/* One run of valid UTF-8. */
+static seam_status encode_run(struct encoder *e, const char *run, size_t len)
+{
+    char *normal = NULL;
+    size_t n = len;
+    seam_status st = e->t->nfc ? seam_nfc(run, len, &normal, &n, e->err) : SEAM_OK;
+    if (st == SEAM_OK)
+        st = encode_normal(e, normal ? normal : run, n);
+    free(normal);
     return st;
 }
 
@@ -294,7 +170,7 @@ static seam_status encode(const struct seam_tokenizer *t, const char *text, size
                           struct seam_tokens *out, struct seam_err *err,
                           seam_status (*how)(struct encoder *, const char *, size_t))
 {
-    struct encoder e = {.t = t, .out = out, .err = err};
+    struct encoder e = {.t = t, .out = out, .err = err, .merger.v = &t->vocab};
     size_t n_before = out->n;
     seam_status st;
     if (len > INT32_MAX)
@@ -310,8 +186,7 @@ static seam_status encode(const struct seam_tokenizer *t, const char *text, size
     }
     pcre2_match_context_free(e.match_context);
     pcre2_match_data_free(e.match);
-    free(e.symbol);
-    free(e.heap);
+    seam_merger_release(&e.merger);
     if (st != SEAM_OK)
         out->n = n_before;
     return st;
@@ -354,14 +229,6 @@ static bool meta_is(const struct seam_catalog *c, const char *key, const char *w
            memcmp(v->p, word, v->len) == 0;
 }
 
-static const struct pre_tokenizer *find_pre(const struct seam_catalog *c, struct seam_str *v)
-{
-    for (size_t i = 0; i < sizeof pre_tokenizers / sizeof *pre_tokenizers; i++)
-        if (meta_is(c, "tokenizer.ggml.pre", pre_tokenizers[i].name, v))
-            return &pre_tokenizers[i];
-    return NULL;
-}
-
 static int32_t id_of(const struct seam_tokenizer *t, const struct seam_catalog *c, const char *key)
 {
     uint64_t id;
@@ -372,14 +239,16 @@ static int32_t id_of(const struct seam_tokenizer *t, const struct seam_catalog *
 
 static void read_ids(struct seam_tokenizer *t, const struct seam_catalog *c)
 {
-    bool add = false;
+    bool add = t->pre->add_bos;
+    seam_meta_bool(seam_catalog_meta(c, "tokenizer.ggml.normalizer.nfc"), &t->nfc);
     seam_meta_bool(seam_catalog_meta(c, "tokenizer.ggml.add_bos_token"), &add);
     t->bos = add ? id_of(t, c, "tokenizer.ggml.bos_token_id") : -1;
-    t->stop[0] = id_of(t, c, "tokenizer.ggml.eos_token_id");
-    t->stop[1] = id_of(t, c, "tokenizer.ggml.eot_token_id");
-    for (size_t i = 2; i < N_STOP; i++)
-        t->stop[i] =
-            seam_vocab_find_special(&t->vocab, stop_names[i - 2], strlen(stop_names[i - 2]));
+    for (size_t i = 0; i < N_STOP_KEYS; i++)
+        t->stop[i] = id_of(t, c, stop_keys[i]);
+    for (size_t i = N_STOP_KEYS; i < N_STOP; i++) {
+        const char *name = stop_names[i - N_STOP_KEYS];
+        t->stop[i] = seam_vocab_find_special(&t->vocab, name, strlen(name));
+    }
 }
 
 static seam_status read_template(struct seam_tokenizer *t, const struct seam_catalog *c,
@@ -401,6 +270,21 @@ static int shown(struct seam_str s)
     return (int)(s.len < 40 ? s.len : 40);
 }
 
+static const struct seam_pretok *find_pre(const struct seam_catalog *c, struct seam_err *err)
+{
+    struct seam_str v = {"(absent)", 8};
+    char known[128] = "";
+    seam_meta_str(seam_catalog_meta(c, "tokenizer.ggml.pre"), &v);
+    const struct seam_pretok *row = seam_pretok_find(v);
+    if (row)
+        return row;
+    for (size_t i = 0, n = 0; (row = seam_pretok_at(i)) && n < sizeof known; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, i ? ", %s" : "%s", row->name);
+    seam_fail(err, SEAM_EUNSUPPORTED, "tokenizer.ggml.pre '%.*s'; Seam knows %s", shown(v), v.p,
+              known);
+    return NULL;
+}
+
 static seam_status open_all(struct seam_tokenizer *t, const struct seam_catalog *c,
                             struct seam_err *err)
 {
@@ -409,13 +293,12 @@ static seam_status open_all(struct seam_tokenizer *t, const struct seam_catalog 
         return seam_fail(err, SEAM_EUNSUPPORTED,
                          "tokenizer.ggml.model '%.*s'; Seam knows gpt2 (byte-level BPE)", shown(v),
                          v.p);
-    const struct pre_tokenizer *pre = find_pre(c, &v);
-    if (!pre)
-        return seam_fail(err, SEAM_EUNSUPPORTED, "tokenizer.ggml.pre '%.*s'; Seam knows kimi-k2",
-                         shown(v), v.p);
-    seam_status st = seam_vocab_open(&t->vocab, c, pre->by_id, err);
+    t->pre = find_pre(c, err);
+    if (!t->pre)
+        return SEAM_EUNSUPPORTED;
+    seam_status st = seam_vocab_open(&t->vocab, c, t->pre->by_id, err);
     if (st == SEAM_OK)
-        st = compile(t, pre->pattern, err);
+        st = compile(t, t->pre->pattern, err);
     if (st == SEAM_OK)
         st = read_template(t, c, err);
     if (st == SEAM_OK)

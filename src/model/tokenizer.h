@@ -1,9 +1,9 @@
 /* tokenizer.h - text <-> token ids from a GGUF's tokenizer.ggml.* metadata.
  *
- * Byte-level BPE (tokenizer.ggml.model "gpt2"), merges by rank; the pre-tokenizer is a row in a
- * table by tokenizer.ggml.pre, as a PCRE2 pattern: "kimi-k2" here (Moonshot's own pattern, not
- * llama.cpp's: shared facts/models.md 5.1). Any byte string round-trips exactly: invalid UTF-8 is
- * tokenised byte by byte. Thread: immutable after open; encode may run in several threads. */
+ * Byte-level BPE (tokenizer.ggml.model "gpt2"), merges by rank; the pre-tokenizer is a row of
+ * pretok.c by tokenizer.ggml.pre. Any byte string round-trips exactly, invalid UTF-8 byte by byte;
+ * except where the file says tokenizer.ggml.normalizer.nfc: then the valid parts come back in NFC.
+ * Thread: immutable after open; encode may run in several threads. */
 #ifndef SEAM_MODEL_TOKENIZER_H
 #define SEAM_MODEL_TOKENIZER_H
 
@@ -40,9 +40,10 @@ struct seam_str seam_tokenizer_bytes(const struct seam_tokenizer *t, int32_t id)
 uint32_t seam_tokenizer_size(const struct seam_tokenizer *t);
 int32_t seam_tokenizer_find(const struct seam_tokenizer *t, const char *name); /* -1: none */
 bool seam_tokenizer_is_control(const struct seam_tokenizer *t, int32_t id);
-bool seam_tokenizer_is_stop(const struct seam_tokenizer *t,
-                            int32_t id);                    /* eos, <|im_end|>, [EOS], [EOT] */
-int32_t seam_tokenizer_bos(const struct seam_tokenizer *t); /* -1: none, or not to be added */
+/* The file's eos, eot and eom, and what the models that Seam knows stop with (tokenizer.c). */
+bool seam_tokenizer_is_stop(const struct seam_tokenizer *t, int32_t id);
+/* What the caller puts before a text, once: -1: none, or the file says no. */
+int32_t seam_tokenizer_bos(const struct seam_tokenizer *t);
 /* tokenizer.chat_template, owned by the tokenizer; empty when the file has none. Seam renders with
  * its own code (chat.h) and only looks here which of a few variants the model was trained with. */
 struct seam_str seam_tokenizer_template(const struct seam_tokenizer *t);

@@ -45,6 +45,26 @@ static int64_t decode_alphabet(const int16_t byte_of[0x144], const char *text, s
     return (int64_t)n;
 }
 
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+/* "<0xNN>", a byte's own token; -1: another name. */
+static int64_t decode_byte(struct seam_str s, char *out)
+{
+    if (s.len != 6 || memcmp(s.p, "<0x", 3) != 0 || s.p[5] != '>')
+        return -1;
+    int high = hex_value(s.p[3]), low = hex_value(s.p[4]);
+    if (high < 0 || low < 0)
+        return -1;
+    *out = (char)(high << 4 | low);
+    return 1;
+}
+
 /* ---- tables ---- */
 
 static uint32_t table_size(uint64_t n)
@@ -123,6 +143,8 @@ static seam_status read_tokens(struct seam_vocab *v, const struct seam_meta *tok
         int64_t n = -1;
         if (kind == SEAM_TOKEN_NORMAL)
             n = decode_alphabet(byte_of, s.p, s.len, at);
+        else if (kind == SEAM_TOKEN_BYTE)
+            n = decode_byte(s, at);
         if (n < 0) { /* special names are plain text; so are a few odd tokens */
             memcpy(at, s.p, s.len);
             n = (int64_t)s.len;
@@ -147,7 +169,14 @@ static seam_status make_tables(struct seam_vocab *v, struct seam_err *err)
             return seam_fail(err, SEAM_ENOMEM, "no memory for %" PRIu32 " tokens", v->n);
         memset(v->slot[k], 0xff, size * sizeof *v->slot[k]);
     }
+    memset(v->byte_id, 0xff, sizeof v->byte_id);
     for (uint32_t i = 0; i < v->n; i++) {
+        if (v->kind[i] == SEAM_TOKEN_BYTE) { /* it stands for its byte, not for its text */
+            struct seam_str s = seam_vocab_bytes(v, (int32_t)i);
+            if (s.len == 1)
+                v->byte_id[(unsigned char)*s.p] = (int32_t)i;
+            continue;
+        }
         bool normal = v->kind[i] == SEAM_TOKEN_NORMAL;
         put_in(v, normal ? 0 : 1, (int32_t)i);
         if (normal && v->off[i + 1] - v->off[i] > v->max_len)
@@ -155,7 +184,9 @@ static seam_status make_tables(struct seam_vocab *v, struct seam_err *err)
     }
     for (unsigned b = 0; b < 256; b++) {
         char byte = (char)b;
-        v->byte_id[b] = find_in(v, 0, &byte, 1);
+        int32_t id = find_in(v, 0, &byte, 1);
+        if (id >= 0)
+            v->byte_id[b] = id;
         if (v->byte_id[b] < 0)
             return seam_fail(err, SEAM_EFORMAT, "the vocabulary has no token for the byte %02x", b);
     }

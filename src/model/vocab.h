@@ -14,7 +14,7 @@ enum seam_token_kind { /* tokenizer.ggml.token_type */
                        SEAM_TOKEN_CONTROL,
                        SEAM_TOKEN_USER, /* special for the encoder, text for the reader: <think> */
                        SEAM_TOKEN_UNUSED,
-                       SEAM_TOKEN_BYTE
+                       SEAM_TOKEN_BYTE /* named "<0xNN>": the byte NN */
 };
 
 struct seam_pair { /* an entry of the merge table; rank UINT32_MAX: empty */
@@ -30,7 +30,7 @@ struct seam_vocab {
     uint8_t *kind;
     int32_t *slot[2]; /* open addressing, id or -1; [0] normal tokens, [1] special ones */
     uint32_t mask[2];
-    int32_t byte_id[256];
+    int32_t byte_id[256];   /* the normal token of that byte alone, else the token "<0xNN>" */
     uint32_t max_len;       /* of a normal token */
     bool by_id;             /* any two neighbours merge whose bytes are a token; rank = its id */
     struct seam_pair *pair; /* otherwise */

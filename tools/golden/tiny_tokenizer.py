@@ -1,5 +1,5 @@
 """A BPE vocabulary of 600 tokens trained by Hugging Face's tokenizers with Moonshot's pattern -> tiny-tokenizer.gguf
-(metadata only, Kimi's special tokens behind), and that library's ids of strings.py's texts -> tiny-tokens.jsonl.
+(metadata only, Kimi's special tokens behind): what the chat goldens are written in.
 
     tiny_tokenizer.py OUT_FOLDER
 """
@@ -54,12 +54,7 @@ def main(folder):
     t = train(corpus)
     with open(f"{folder}/tiny-tokenizer.gguf", "wb") as f:
         f.write(gguf(metadata(t), []))
-    lines = texts(n_mixed=120)
-    with open(f"{folder}/tiny-tokens.jsonl", "w", encoding="utf-8") as f:
-        for text in lines:
-            ids = t.encode(text, add_special_tokens=False).ids
-            f.write(json.dumps({"text": text, "ids": ids}) + "\n")
-    print(f"{len(lines)} lines, tokenizers {tokenizers.__version__}")
+    print(f"tokenizers {tokenizers.__version__}")
 
 
 if __name__ == "__main__":
