@@ -10,6 +10,8 @@
 #define SEAM_NS_PER_MS 1000000ull
 
 uint64_t seam_mono_ns(void);
+/* Since 1970, as the machine's clock has it: to be compared with another machine's, not to time by. */
+uint64_t seam_wall_ns(void);
 
 /* Absolute CLOCK_REALTIME deadline for pthread_cond_timedwait (macOS has no other clock there). */
 struct timespec seam_deadline_after(uint64_t timeout_ns);

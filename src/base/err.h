@@ -11,22 +11,26 @@
 #include <stddef.h>
 
 /* X(code, name, exit status of a command that ends with it, HTTP status, one-line meaning) */
-#define SEAM_STATUS_MAP(X)                                                                      \
-    X(SEAM_OK, "ok", 0, 200, "success")                                                         \
-    X(SEAM_EINVAL, "invalid", 2, 400, "the caller's input is wrong: option, request, argument") \
-    X(SEAM_EIO, "io", 3, 500, "a file or device failed")                                        \
-    X(SEAM_EFORMAT, "format", 4, 500, "a file is not what it claims to be")                     \
-    X(SEAM_EUNSUPPORTED, "unsupported", 5, 501, "well-formed, but Seam cannot do it")           \
-    X(SEAM_ENOMEM, "memory", 6, 507, "a memory budget is too small")                            \
-    X(SEAM_ECONTEXT, "context", 7, 400, "the prompt does not fit the context")                  \
-    X(SEAM_ENOTFOUND, "not-found", 8, 404, "no such model, node or file")                       \
-    X(SEAM_EPROTO, "protocol", 9, 502, "a peer speaks another version or sent nonsense")        \
-    X(SEAM_EMISMATCH, "mismatch", 10, 502, "a peer holds another model or KV layout")           \
-    X(SEAM_ETIMEOUT, "timeout", 11, 504, "a peer was silent for too long")                      \
-    X(SEAM_EPEER, "peer", 12, 502, "a peer is gone")                                            \
-    X(SEAM_ECANCELED, "canceled", 13, 499, "the requester went away or pressed Ctrl-C")         \
-    X(SEAM_EBUSY, "busy", 14, 503, "no room for more work now: try again")                      \
-    X(SEAM_EINTERNAL, "internal", 15, 500, "a bug in Seam")
+#define SEAM_STATUS_MAP(X)                                                                        \
+    X(SEAM_OK, "ok", 0, 200, "success")                                                           \
+    X(SEAM_EINVAL, "invalid", 2, 400, "the caller's input is wrong: option, request, argument")   \
+    X(SEAM_EIO, "io", 3, 500, "a file or device failed")                                          \
+    X(SEAM_EFORMAT, "format", 4, 500, "a file is not what it claims to be")                       \
+    X(SEAM_EUNSUPPORTED, "unsupported", 5, 501, "well-formed, but Seam cannot do it")             \
+    X(SEAM_ENOMEM, "memory", 6, 507, "a memory budget is too small")                              \
+    X(SEAM_ECONTEXT, "context", 7, 400, "the prompt does not fit the context")                    \
+    X(SEAM_ENOTFOUND, "not-found", 8, 404, "no such model, node or file")                         \
+    X(SEAM_EPROTO, "protocol", 9, 502, "a peer speaks another version or sent nonsense")          \
+    X(SEAM_EMISMATCH, "mismatch", 10, 502, "a peer holds another model or KV layout")             \
+    X(SEAM_ETIMEOUT, "timeout", 11, 504, "a peer was silent for too long")                        \
+    X(SEAM_EPEER, "peer", 12, 502, "a peer is gone")                                              \
+    X(SEAM_ECANCELED, "canceled", 13, 499, "the requester went away or pressed Ctrl-C")           \
+    X(SEAM_EBUSY, "busy", 14, 503, "no room for more work now: try again")                        \
+    X(SEAM_EINTERNAL, "internal", 15, 500, "a bug in Seam")                                       \
+    X(SEAM_EACCESS, "access", 16, 403, "a hub gives it only to those it knows: gated or private") \
+    X(SEAM_EFULL, "full", 17, 507, "a disk is full, or would be")                                 \
+    X(SEAM_DEGRADED, "degraded", 20, 503, "`seam check`: it works, but not as it should")         \
+    X(SEAM_NOT_READY, "not-ready", 21, 503, "`seam check`: a check failed")
 
 typedef enum seam_status {
 #define X(code, name, exit_status, http, text) code,

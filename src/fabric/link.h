@@ -26,6 +26,8 @@ struct seam_link;
 
 /* row: "tcp" or "loopback". SEAM_EUNSUPPORTED: not in this build or no such provider here. */
 seam_status seam_fabric_open(struct seam_fabric **out, const char *row, struct seam_err *err);
+/* "1.17": the libfabric that would be used. SEAM_EUNSUPPORTED: none is installed, or too old. */
+seam_status seam_fabric_version(char *buf, size_t len, struct seam_err *err);
 void seam_fabric_close(struct seam_fabric *f); /* after its listeners and links */
 const char *seam_fabric_row(const struct seam_fabric *f);
 /* Bytes of buffers one link of this row allocates: counted in a node's memory budget. */

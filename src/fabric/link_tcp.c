@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
 #include <rdma/fi_endpoint.h>
@@ -28,17 +27,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/os/os.h"
+#include "fabric/libfabric.h"
 #include "fabric/row.h"
 
-#define API_VERSION FI_VERSION(1, 17)
-#define TX_BYTES    ((uint64_t)SEAM_LINK_WINDOW)
-#define TX_OPS      64u /* frames in flight, however small */
-#define RX_BUFS     4u
-#define RX_BYTES    ((uint64_t)RX_BUFS * SEAM_FRAME_MAX)
-#define SLICE_MS    100                 /* how late a stop may be noticed */
-#define HANDSHAKE   (2 * SEAM_NS_PER_S) /* patience with one accepted connection */
-#define LINGER      (1 * SEAM_NS_PER_S) /* close() waits so long for frames to leave */
-#define SATURATED   (SEAM_NS_PER_MS)    /* how often to push while both sides are full */
+#define TX_BYTES  ((uint64_t)SEAM_LINK_WINDOW)
+#define TX_OPS    64u /* frames in flight, however small */
+#define RX_BUFS   4u
+#define RX_BYTES  ((uint64_t)RX_BUFS * SEAM_FRAME_MAX)
+#define SLICE_MS  100                 /* how late a stop may be noticed */
+#define HANDSHAKE (2 * SEAM_NS_PER_S) /* patience with one accepted connection */
+#define LINGER    (1 * SEAM_NS_PER_S) /* close() waits so long for frames to leave */
+#define SATURATED (SEAM_NS_PER_MS)    /* how often to push while both sides are full */
 
 struct net { /* an opened fi_fabric; accepted links may outlive their listener */
     struct fid_fabric *fid;
@@ -91,12 +90,12 @@ struct tcp_link {
 
 static seam_status fail_fi(struct seam_err *err, seam_status st, const char *what, ssize_t ret)
 {
-    return seam_fail(err, st, "%s: %s", what, fi_strerror((int)-ret));
+    return seam_fail(err, st, "%s: %s", what, seam_fi.strerror((int)-ret));
 }
 
 static struct fi_info *new_hints(uint32_t addr_format)
 {
-    struct fi_info *h = fi_allocinfo();
+    struct fi_info *h = seam_fi.dupinfo(NULL);
     if (!h)
         return NULL;
     h->caps = FI_MSG;
@@ -109,7 +108,7 @@ static struct fi_info *new_hints(uint32_t addr_format)
     h->fabric_attr->prov_name = strdup("tcp");
     if (h->fabric_attr->prov_name)
         return h;
-    fi_freeinfo(h);
+    seam_fi.freeinfo(h);
     return NULL;
 }
 
@@ -152,14 +151,14 @@ static seam_status find_info(const char *addr, uint64_t flags, struct fi_info **
         struct fi_info *hints = new_hints(formats[i]);
         if (!hints)
             return seam_fail(err, SEAM_ENOMEM, "no memory to look up %s", addr);
-        ret = fi_getinfo(API_VERSION, host, port, flags, hints, out);
-        fi_freeinfo(hints);
+        ret = seam_fi.getinfo(SEAM_LIBFABRIC_API, host, port, flags, hints, out);
+        seam_fi.freeinfo(hints);
         if (ret == 0)
             return SEAM_OK;
     }
     return seam_fail(err, (flags & FI_SOURCE) ? SEAM_EIO : SEAM_ENOTFOUND,
                      "cannot resolve '%s' (%s): check the name or write an IP address", addr,
-                     fi_strerror(-ret));
+                     seam_fi.strerror(-ret));
 }
 
 static void format_addr(const void *sockaddr, size_t len, char out[SEAM_ADDR_MAX])
@@ -179,7 +178,7 @@ static seam_status net_open(struct net **out, struct fi_info *info, struct seam_
     if (!n)
         return seam_fail(err, SEAM_ENOMEM, "no memory for a fabric");
     assert(info);
-    int ret = fi_fabric(info->fabric_attr, &n->fid, NULL);
+    int ret = seam_fi.fabric(info->fabric_attr, &n->fid, NULL);
     if (ret) {
         free(n);
         return fail_fi(err, SEAM_EIO, "fi_fabric", ret);
@@ -205,35 +204,29 @@ static void net_put(struct net *n)
 
 /* ---- fabric ---- */
 
-static void load_tcp_only(void)
-{
-    /* libfabric would start every provider it has; a choice made by the user stays. */
-    setenv("FI_PROVIDER", "tcp", 0);
-}
-
 static seam_status tcp_open(struct seam_fabric **out, struct seam_err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load_tcp_only);
-
+    seam_status st = seam_libfabric_load(err);
+    if (st != SEAM_OK)
+        return st;
     struct fi_info *hints = new_hints(FI_FORMAT_UNSPEC), *info = NULL;
     struct seam_fabric *f = malloc(sizeof *f);
     if (!hints || !f) {
         if (hints)
-            fi_freeinfo(hints);
+            seam_fi.freeinfo(hints);
         free(f);
         return seam_fail(err, SEAM_ENOMEM, "no memory for a fabric");
     }
-    int ret = fi_getinfo(API_VERSION, NULL, NULL, 0, hints, &info);
-    fi_freeinfo(hints);
+    int ret = seam_fi.getinfo(SEAM_LIBFABRIC_API, NULL, NULL, 0, hints, &info);
+    seam_fi.freeinfo(hints);
     if (ret) {
         free(f);
         return seam_fail(err, SEAM_EUNSUPPORTED,
                          "this libfabric has no tcp provider (%s): see fi_info -p tcp, and the "
                          "environment variable FI_PROVIDER",
-                         fi_strerror(-ret));
+                         seam_fi.strerror(-ret));
     }
-    fi_freeinfo(info);
+    seam_fi.freeinfo(info);
     f->ops = &seam_link_tcp;
     *out = f;
     return SEAM_OK;
@@ -530,7 +523,7 @@ static seam_status fail_connect(const char *addr, ssize_t ret, struct seam_err *
     case FI_ENOMEM: return seam_fail(err, SEAM_ENOMEM, "no memory for a link");
     default:
         return seam_fail(err, SEAM_EPEER, "cannot connect to %s (%s): is a Seam node there?", addr,
-                         fi_strerror((int)-ret));
+                         seam_fi.strerror((int)-ret));
     }
 }
 
@@ -558,7 +551,7 @@ static seam_status tcp_connect(struct seam_fabric *f, const char *addr, uint64_t
         }
     }
     if (info)
-        fi_freeinfo(info);
+        seam_fi.freeinfo(info);
     if (!st)
         *out = &l->base;
     return st;
@@ -581,7 +574,7 @@ static void tcp_link_close(struct seam_link *link)
 static void turn_away(struct tcp_listener *l, struct fi_info *info)
 {
     fi_reject(l->pep, info->handle, NULL, 0);
-    fi_freeinfo(info);
+    seam_fi.freeinfo(info);
 }
 
 static void tcp_listener_close(struct seam_listener *listener)
@@ -598,7 +591,7 @@ static void tcp_listener_close(struct seam_listener *listener)
         fi_close(&l->eq->fid);
     net_put(l->net);
     if (l->info)
-        fi_freeinfo(l->info);
+        seam_fi.freeinfo(l->info);
     free(l);
 }
 
@@ -627,7 +620,7 @@ static seam_status tcp_listen(struct seam_fabric *f, const char *addr, struct se
         (ret = fi_getname(&l->pep->fid, &name, &len))) {
         tcp_listener_close(&l->base);
         return seam_fail(err, SEAM_EIO, "cannot listen at %s (%s): choose another port or address",
-                         addr, fi_strerror(-ret));
+                         addr, seam_fi.strerror(-ret));
     }
     format_addr(&name, len, l->base.addr);
     *out = &l->base;
@@ -652,7 +645,8 @@ static struct tcp_link *welcome(struct tcp_listener *l, struct fi_info *info)
         ret = await_connected(link, seam_deadline_ns(HANDSHAKE));
     if (!ret)
         return link;
-    seam_warn("link-refused %s: it vanished while connecting (%s)", peer, fi_strerror((int)-ret));
+    seam_warn("link-refused %s: it vanished while connecting (%s)", peer,
+              seam_fi.strerror((int)-ret));
     link_free(link);
     return NULL;
 }
@@ -675,11 +669,11 @@ static seam_status tcp_accept(struct seam_listener *listener, uint64_t timeout_n
             return seam_fail(err, SEAM_ETIMEOUT, "nobody connected to %s", l->base.addr);
         if (n < 0)
             return seam_fail(err, SEAM_EIO, "listener %s failed: %s", l->base.addr,
-                             fi_strerror((int)-n));
+                             seam_fi.strerror((int)-n));
         if (event != FI_CONNREQ)
             continue;
         struct tcp_link *link = welcome(l, entry.info);
-        fi_freeinfo(entry.info);
+        seam_fi.freeinfo(entry.info);
         if (link) {
             *out = &link->base;
             return SEAM_OK;

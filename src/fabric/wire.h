@@ -36,7 +36,11 @@
     X(CANCEL, 15, "server>node", "stop this request")                                            \
     X(PING, 16, "both", "alive?")                                                                \
     X(PONG, 17, "both", "alive; load")                                                           \
-    X(PROGRESS, 18, "node>server", "layer and tokens done of a running prefill")
+    X(PROGRESS, 18, "node>server", "layer and tokens done of a running prefill")                 \
+    X(ECHO, 19, "server>node", "bytes that are of no use, and how many are wanted back")         \
+    X(ECHOED, 20, "node>server", "how many came, and those that were wanted")                    \
+    X(STATUS, 24, "both", "asks a node what it is and has")                                      \
+    X(NODE_STATUS, 25, "both", "versions, memory, disk, clock, what its self-test found")
 
 enum seam_wire_type {
 #define X(name, value, direction, meaning) SEAM_WIRE_##name = value,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/selftest.h"
 #include "pool/daemon.h"
 
 #define SLICE_NS (SEAM_NS_PER_S / 2)
@@ -81,6 +82,46 @@ static seam_status on_ping(struct seam_conn *c, const struct seam_wire_header *h
     (void)body;
     const struct seam_message_pong m = {seam_turns_load(&c->node->turns)};
     return seam_message_send(c->link, SEAM_WIRE_PONG, h->request, &m, SEAM_NODE_SEND_NS, err);
+}
+
+/* The self-test has an engine of its own: it waits for nobody and takes a moment of one core. */
+static seam_status on_status(struct seam_conn *c, const struct seam_wire_header *h,
+                             struct seam_wire_in *body, struct seam_err *err)
+{
+    const struct seam_fault *fault = &c->node->fault;
+    struct seam_message_status ask;
+    struct seam_message_node_status m = {0};
+    struct seam_err found = {0};
+    double error;
+    seam_status st = seam_message_get(body, h->type, &ask, err);
+    if (st != SEAM_OK)
+        return st;
+    if (ask.selftest &&
+        seam_selftest_golden(fault->kind == SEAM_FAULT_WRONG_COMPUTE, &error, &found) != SEAM_OK)
+        snprintf(m.wrong, sizeof m.wrong, "%.255s", found.text);
+    m.memory_planned = seam_engine_memory(c->node->engine)->total;
+    seam_facts_gather(&m.facts, c->node->model_file);
+    if (fault->kind == SEAM_FAULT_OTHER_GGML)
+        snprintf(m.facts.ggml, sizeof m.facts.ggml, "0.0.0");
+    if (fault->kind == SEAM_FAULT_MEMORY)
+        m.facts.memory_free = fault->at << 20;
+    if (fault->kind == SEAM_FAULT_CLOCK)
+        m.facts.wall_ns += fault->at * SEAM_NS_PER_S;
+    return seam_message_send(c->link, SEAM_WIRE_NODE_STATUS, h->request, &m, SEAM_NODE_SEND_NS,
+                             err);
+}
+
+/* Moments: two copies of at most a piece. A job is not needed for that. */
+static seam_status on_echo(struct seam_conn *c, const struct seam_wire_header *h,
+                           struct seam_wire_in *body, struct seam_err *err)
+{
+    struct seam_message_echo m;
+    uint32_t came;
+    seam_status st = seam_message_echo_get(body, h->type, &m, &came, err);
+    if (st != SEAM_OK)
+        return st;
+    return seam_message_echo_send(c->link, SEAM_WIRE_ECHOED, h->request, came, m.bytes,
+                                  SEAM_NODE_SEND_NS, err);
 }
 
 static seam_status on_nothing(struct seam_conn *c, const struct seam_wire_header *h,
@@ -163,8 +204,7 @@ static seam_status on_handoff_begin(struct seam_conn *c, const struct seam_wire_
     struct seam_message_handoff_begin m;
     seam_status st = seam_message_get(body, h->type, &m, err);
     if (st == SEAM_OK)
-        st = seam_handoff_begin(&c->handoff, &m, n->hello.n_layer, n->hello.row_bytes,
-                                n->hello.n_ctx, err);
+        st = seam_handoff_begin(&c->handoff, &m, &n->hello, n->layer, err);
     if (st == SEAM_OK && (st = seam_lanes_receive(&n->lanes, &m, c->id, err)) != SEAM_OK)
         seam_handoff_end(&c->handoff);
     if (st != SEAM_OK)
@@ -188,11 +228,16 @@ static seam_status on_piece(struct seam_conn *c, const struct seam_wire_header *
         st = seam_handoff_piece_check(&c->handoff, &p, bytes, err);
     if (st != SEAM_OK)
         return handoff_failed(c, st, err);
-    void *to = seam_engine_kv_rows(c->node->engine, c->handoff.m.lane, p.layer, p.pos);
+    struct seam_engine *e = c->node->engine;
+    uint32_t lane = c->handoff.m.lane;
+    uint8_t *to = seam_node_units(c->node, lane, p.layer, p.pos);
+    seam_engine_memory_begin(e, lane, p.layer);
     st = seam_lanes_store(&c->node->lanes, &c->handoff, c->id, to, rows, bytes, err);
     if (st != SEAM_OK)
         return handoff_failed(c, st, err);
     seam_handoff_piece_note(&c->handoff, &p, rows, bytes);
+    if (seam_handoff_layer_done(&c->handoff, p.layer))
+        seam_engine_memory_end(e, lane, p.layer, c->handoff.m.end);
     return SEAM_OK;
 }
 
@@ -223,16 +268,19 @@ static seam_status on_commit(struct seam_conn *c, const struct seam_wire_header 
 static const struct {
     seam_status (*take)(struct seam_conn *c, const struct seam_wire_header *h,
                         struct seam_wire_in *body, struct seam_err *err);
+    bool guest; /* also of a peer that holds no model */
 } takers[] = {
-    [SEAM_WIRE_LANE_OPEN] = {on_lane_open},
-    [SEAM_WIRE_SWEEP] = {on_job},
-    [SEAM_WIRE_GENERATE] = {on_job},
-    [SEAM_WIRE_CANCEL] = {on_cancel},
-    [SEAM_WIRE_HANDOFF_BEGIN] = {on_handoff_begin},
-    [SEAM_WIRE_KV_PIECE] = {on_piece},
-    [SEAM_WIRE_HANDOFF_COMMIT] = {on_commit},
-    [SEAM_WIRE_PING] = {on_ping},
-    [SEAM_WIRE_PONG] = {on_nothing},
+    [SEAM_WIRE_LANE_OPEN] = {on_lane_open, false},
+    [SEAM_WIRE_SWEEP] = {on_job, false},
+    [SEAM_WIRE_GENERATE] = {on_job, false},
+    [SEAM_WIRE_CANCEL] = {on_cancel, false},
+    [SEAM_WIRE_HANDOFF_BEGIN] = {on_handoff_begin, false},
+    [SEAM_WIRE_KV_PIECE] = {on_piece, false},
+    [SEAM_WIRE_HANDOFF_COMMIT] = {on_commit, false},
+    [SEAM_WIRE_PING] = {on_ping, true},
+    [SEAM_WIRE_PONG] = {on_nothing, true},
+    [SEAM_WIRE_ECHO] = {on_echo, true},
+    [SEAM_WIRE_STATUS] = {on_status, true},
 };
 
 static seam_status take(struct seam_conn *c, const struct seam_wire_header *h,
@@ -240,6 +288,11 @@ static seam_status take(struct seam_conn *c, const struct seam_wire_header *h,
 {
     if (h->type >= sizeof takers / sizeof *takers || !takers[h->type].take)
         return seam_fail(err, SEAM_EPROTO, "a node does not take %s", seam_wire_type_name(h->type));
+    if (c->guest && !takers[h->type].guest)
+        return seam_fail(
+            err, SEAM_EMISMATCH,
+            "%s named no model: it may look at the node and measure the link, not ask %s", c->who,
+            seam_wire_type_name(h->type));
     return takers[h->type].take(c, h, body, err);
 }
 
@@ -273,6 +326,7 @@ static seam_status greet(struct seam_conn *c, struct seam_err *err)
     st = seam_hello_check(&c->node->hello, &theirs, err);
     if (st != SEAM_OK)
         return st;
+    c->guest = seam_hello_guest(&theirs);
     return seam_message_send(c->link, SEAM_WIRE_HELLO, 0, &c->node->hello, SEAM_NODE_SEND_NS, err);
 }
 

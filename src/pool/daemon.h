@@ -43,6 +43,7 @@ struct seam_conn {
     pthread_t thread;
     atomic_bool ended;
     struct seam_handoff handoff; /* that this link's peer is sending */
+    bool guest;                  /* the peer named no model: see conn.c for what it may ask */
     bool refused;                /* a handoff was refused: its pieces are still coming */
     struct seam_job job;
 };
@@ -51,11 +52,13 @@ struct seam_node {
     enum seam_node_role role;
     struct seam_message_hello hello; /* ours */
     struct seam_fault fault;
+    char *model_file; /* whose disk NODE_STATUS tells about */
     uint32_t chunk;
     struct seam_fabric *fabric;
     struct seam_listener *listener;
     struct seam_model *model;
     struct seam_engine *engine;
+    struct seam_handoff_layer *layer; /* what each layer hands over */
     struct seam_lanes lanes;
     struct seam_turns turns; /* the engine */
     pthread_mutex_t lock;    /* of the fields below */
@@ -68,6 +71,9 @@ struct seam_node {
 
 /* conn.c */
 void *seam_conn_main(void *user);
+
+/* node.c: where a unit (struct seam_handoff_layer) of a lane's memory lies. */
+uint8_t *seam_node_units(struct seam_node *n, uint32_t lane, uint32_t layer, uint32_t unit);
 
 /* node.c: the engine is this job's between begin (SEAM_OK) and end. SEAM_ECANCELED: it was canceled. */
 seam_status seam_node_compute_begin(struct seam_job *job, struct seam_err *err);

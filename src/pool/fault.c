@@ -10,10 +10,17 @@ static const struct {
     const char *name;
     enum seam_fault_kind kind;
 } kinds[] = {
-    {"drop-piece", SEAM_FAULT_DROP_PIECE},       {"flip-piece", SEAM_FAULT_FLIP_PIECE},
-    {"twice-piece", SEAM_FAULT_TWICE_PIECE},     {"stall-piece", SEAM_FAULT_STALL_PIECE},
-    {"die-at-piece", SEAM_FAULT_DIE_AT_PIECE},   {"die-at-token", SEAM_FAULT_DIE_AT_TOKEN},
+    {"drop-piece", SEAM_FAULT_DROP_PIECE},
+    {"flip-piece", SEAM_FAULT_FLIP_PIECE},
+    {"twice-piece", SEAM_FAULT_TWICE_PIECE},
+    {"stall-piece", SEAM_FAULT_STALL_PIECE},
+    {"die-at-piece", SEAM_FAULT_DIE_AT_PIECE},
+    {"die-at-token", SEAM_FAULT_DIE_AT_TOKEN},
     {"wrong-version", SEAM_FAULT_WRONG_VERSION},
+    {"wrong-compute", SEAM_FAULT_WRONG_COMPUTE},
+    {"other-ggml", SEAM_FAULT_OTHER_GGML},
+    {"clock", SEAM_FAULT_CLOCK},
+    {"memory", SEAM_FAULT_MEMORY},
 };
 
 seam_status seam_fault_read(struct seam_fault *f, struct seam_err *err)
@@ -33,7 +40,8 @@ seam_status seam_fault_read(struct seam_fault *f, struct seam_err *err)
     }
     return seam_fail(err, SEAM_EINVAL,
                      "SEAM_FAULT=%s is none of drop-piece=N, flip-piece=N, twice-piece=N, "
-                     "stall-piece=N, die-at-piece=N, die-at-token=N, wrong-version",
+                     "stall-piece=N, die-at-piece=N, die-at-token=N, wrong-version, wrong-compute, "
+                     "other-ggml, clock=N, memory=N",
                      text);
 }
 

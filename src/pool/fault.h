@@ -1,5 +1,5 @@
-/* fault.h - faults that stories ask a node for, by SEAM_FAULT=KIND=N (README.md lists them).
- * Private to src/pool. Thread: read once, then immutable. */
+/* fault.h - faults that stories ask a node or `seam check` for, by SEAM_FAULT=KIND=N (README.md lists
+ * them). Private to src/pool and src/check. Thread: read once, then immutable. */
 #ifndef SEAM_POOL_FAULT_H
 #define SEAM_POOL_FAULT_H
 
@@ -15,11 +15,15 @@ enum seam_fault_kind {
     SEAM_FAULT_STALL_PIECE,
     SEAM_FAULT_DIE_AT_PIECE,
     SEAM_FAULT_DIE_AT_TOKEN,
-    SEAM_FAULT_WRONG_VERSION
+    SEAM_FAULT_WRONG_VERSION,
+    SEAM_FAULT_WRONG_COMPUTE,
+    SEAM_FAULT_OTHER_GGML,
+    SEAM_FAULT_CLOCK,
+    SEAM_FAULT_MEMORY
 };
 struct seam_fault {
     enum seam_fault_kind kind;
-    uint64_t at; /* which piece or token, from 0 */
+    uint64_t at; /* which piece or token, from 0; seconds of CLOCK, MiB of MEMORY */
 };
 
 /* SEAM_EINVAL: SEAM_FAULT is set to something unknown (the story lists the kinds). */

@@ -54,8 +54,11 @@ static seam_status step(struct generate *g, int32_t *token, struct seam_err *err
     seam_status st = seam_node_compute_begin(g->job, err);
     if (st != SEAM_OK)
         return st;
-    seam_engine_kv_set_len(e, lane->index, lane->committed);
-    st = seam_engine_step(e, lane->index, *token, g->logits, err);
+    if (seam_engine_kv_set_len(e, lane->index, lane->committed) != lane->committed)
+        st = seam_fail(err, SEAM_EINTERNAL, "the states of lane %u are not those of %u tokens",
+                       lane->index, lane->committed);
+    if (st == SEAM_OK)
+        st = seam_engine_step(e, lane->index, *token, g->logits, err);
     lane->committed = seam_engine_kv_len(e, lane->index);
     seam_node_compute_end(g->job);
     return st == SEAM_OK ? seam_sampler_next(g->sampler, g->logits, token, err) : st;

@@ -16,25 +16,42 @@ uint64_t seam_handoff_digest(uint64_t digest, const struct seam_message_piece *p
 }
 
 seam_status seam_handoff_begin(struct seam_handoff *h, const struct seam_message_handoff_begin *m,
-                               uint32_t n_layer, uint32_t row_bytes, uint32_t n_ctx,
-                               struct seam_err *err)
+                               const struct seam_message_hello *ours,
+                               const struct seam_handoff_layer *layer, struct seam_err *err)
 {
+    uint32_t n_layer = ours->n_layer;
     if (h->open)
         return seam_fail(err, SEAM_EPROTO, "began a handoff inside another");
-    if (m->n_layer != n_layer || m->row_bytes != row_bytes)
+    if (m->n_layer != n_layer || m->row_bytes != ours->row_bytes)
         return seam_fail(err, SEAM_EMISMATCH,
                          "offers %u layers with rows of %u bytes, we hold %u with %u", m->n_layer,
-                         m->row_bytes, n_layer, row_bytes);
-    if (m->pos0 >= m->end || m->end > n_ctx)
+                         m->row_bytes, n_layer, ours->row_bytes);
+    if (m->pos0 >= m->end || m->end > ours->n_ctx)
         return seam_fail(err, SEAM_EPROTO, "offers tokens %u to %u of a context of %u", m->pos0,
-                         m->end, n_ctx);
+                         m->end, ours->n_ctx);
     uint32_t *next = malloc(n_layer * sizeof *next);
     if (!next)
         return seam_fail(err, SEAM_ENOMEM, "no memory for a handoff of %u layers", n_layer);
     for (uint32_t i = 0; i < n_layer; i++)
-        next[i] = m->pos0;
-    *h = (struct seam_handoff){.m = *m, .next = next, .open = true};
+        next[i] = layer[i].state_units ? 0 : m->pos0;
+    *h = (struct seam_handoff){.m = *m, .layer = layer, .next = next, .open = true};
     return SEAM_OK;
+}
+
+/* The layer's units that are handed over: [first, end). */
+static uint32_t first_unit(const struct seam_handoff *h, uint32_t layer)
+{
+    return h->layer[layer].state_units ? 0 : h->m.pos0;
+}
+
+static uint32_t end_unit(const struct seam_handoff *h, uint32_t layer)
+{
+    return h->layer[layer].state_units ? h->layer[layer].state_units : h->m.end;
+}
+
+bool seam_handoff_layer_done(const struct seam_handoff *h, uint32_t layer)
+{
+    return h->next[layer] == end_unit(h, layer);
 }
 
 seam_status seam_handoff_piece_check(const struct seam_handoff *h,
@@ -43,17 +60,19 @@ seam_status seam_handoff_piece_check(const struct seam_handoff *h,
 {
     if (!h->open)
         return seam_fail(err, SEAM_EPROTO, "sent a piece outside a handoff");
-    if (p->layer >= h->m.n_layer || p->n == 0 || p->pos < h->m.pos0 || p->pos > h->m.end ||
-        p->n > h->m.end - p->pos)
-        return seam_fail(err, SEAM_EPROTO,
-                         "sent layer %u tokens %u+%u, announced were %u layers of %u..%u", p->layer,
-                         p->pos, p->n, h->m.n_layer, h->m.pos0, h->m.end);
-    if (bytes != (uint64_t)p->n * h->m.row_bytes || bytes > SEAM_PIECE_BYTES_MAX)
-        return seam_fail(err, SEAM_EPROTO, "sent %zu bytes for %u rows of %u", bytes, p->n,
-                         h->m.row_bytes);
+    if (p->layer >= h->m.n_layer)
+        return seam_fail(err, SEAM_EPROTO, "sent layer %u, announced were %u layers", p->layer,
+                         h->m.n_layer);
+    uint32_t first = first_unit(h, p->layer), end = end_unit(h, p->layer);
+    if (p->n == 0 || p->pos < first || p->pos > end || p->n > end - p->pos)
+        return seam_fail(err, SEAM_EPROTO, "sent layer %u %u+%u, announced were %u..%u", p->layer,
+                         p->pos, p->n, first, end);
+    uint32_t unit = h->layer[p->layer].unit_bytes;
+    if (bytes != (uint64_t)p->n * unit || bytes > SEAM_PIECE_BYTES_MAX)
+        return seam_fail(err, SEAM_EPROTO, "sent %zu bytes for %u units of %u", bytes, p->n, unit);
     if (p->pos != h->next[p->layer])
-        return seam_fail(err, SEAM_EPROTO, "layer %u: a piece at token %u, expected was token %u",
-                         p->layer, p->pos, h->next[p->layer]);
+        return seam_fail(err, SEAM_EPROTO, "layer %u: a piece at %u, expected was %u", p->layer,
+                         p->pos, h->next[p->layer]);
     return SEAM_OK;
 }
 
@@ -71,10 +90,10 @@ seam_status seam_handoff_commit(const struct seam_handoff *h, const struct seam_
     if (!h->open)
         return seam_fail(err, SEAM_EPROTO, "committed outside a handoff");
     for (uint32_t i = 0; i < h->m.n_layer; i++)
-        if (h->next[i] != h->m.end)
+        if (!seam_handoff_layer_done(h, i))
             return seam_fail(err, SEAM_EPROTO,
-                             "committed, but layer %u ends at token %u of %u: pieces were lost", i,
-                             h->next[i], h->m.end);
+                             "committed, but layer %u ends at %u of %u: pieces were lost", i,
+                             h->next[i], end_unit(h, i));
     if (h->pieces != m->pieces)
         return seam_fail(err, SEAM_EPROTO, "committed %llu pieces, %llu arrived",
                          (unsigned long long)m->pieces, (unsigned long long)h->pieces);

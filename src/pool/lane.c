@@ -74,11 +74,14 @@ static void move(struct seam_lanes *l, struct seam_lane *lane, enum seam_lane_st
 
 /* ---- choosing ---- */
 
-static uint32_t shared(const struct seam_lane *lane, const struct seam_token_list *t, uint32_t most)
+static uint32_t shared(const struct seam_lanes *l, const struct seam_lane *lane,
+                       const struct seam_token_list *t, uint32_t most)
 {
     uint32_t n = lane->committed < most ? lane->committed : most, i = 0;
     while (i < n && lane->tokens[i] == t->ids[i])
         i++;
+    if (l->whole && i != lane->committed)
+        return 0;
     return i < SEAM_LANE_REUSE_MIN ? 0 : i;
 }
 
@@ -91,7 +94,7 @@ static struct seam_lane *choose(struct seam_lanes *l, const struct seam_token_li
         struct seam_lane *lane = &l->lane[i];
         if (lane->state != SEAM_LANE_FREE)
             continue;
-        uint32_t n = shared(lane, t, most);
+        uint32_t n = shared(l, lane, t, most);
         if (!best || n > *n_shared || (n == *n_shared && lane->used_ns < best->used_ns)) {
             best = lane;
             *n_shared = n;
@@ -152,6 +155,14 @@ static bool any_sweeping(const struct seam_lanes *l)
     return false;
 }
 
+/* Of `cached` tokens, those that end where a chunk of the engine does. */
+static uint32_t aligned(const struct seam_lanes *l, uint32_t cached, uint32_t n, uint32_t align)
+{
+    if (cached == n)
+        return cached;
+    return l->whole && cached % align ? 0 : cached / align * align;
+}
+
 seam_status seam_lanes_sweep(struct seam_lanes *l, const struct seam_token_list *tokens,
                              uint32_t align, bool (*gave_up)(void *user), void *user,
                              struct seam_lane **out, struct seam_err *err)
@@ -177,7 +188,7 @@ seam_status seam_lanes_sweep(struct seam_lanes *l, const struct seam_token_list 
         pthread_cond_timedwait(&l->changed, &l->lock, &until);
     }
     if (lane) {
-        take(l, lane, tokens, cached == tokens->n ? cached : cached / align * align);
+        take(l, lane, tokens, aligned(l, cached, tokens->n, align));
         move(l, lane, SEAM_LANE_SWEEPING);
     }
     pthread_mutex_unlock(&l->lock);

@@ -52,6 +52,7 @@ struct seam_lanes {
     pthread_cond_t changed;
     struct seam_lane *lane;
     uint32_t n, n_ctx;
+    bool whole; /* a state cannot be rolled back: what is cached is shared whole or not at all */
     uint64_t tickets;
 };
 

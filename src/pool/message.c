@@ -399,6 +399,74 @@ static void progress_get(struct seam_wire_in *in, void *message)
     m->tokens = seam_wire_get_u32(in);
 }
 
+static void status_put(struct seam_wire_out *o, const void *message)
+{
+    const struct seam_message_status *m = message;
+    seam_wire_put_u8(o, m->selftest);
+}
+
+static void status_get(struct seam_wire_in *in, void *message)
+{
+    struct seam_message_status *m = message;
+    m->selftest = seam_wire_get_u8(in);
+}
+
+static void node_status_put(struct seam_wire_out *o, const void *message)
+{
+    const struct seam_message_node_status *m = message;
+    const struct seam_facts *f = &m->facts;
+    seam_wire_put_str(o, f->seam);
+    seam_wire_put_str(o, f->ggml);
+    seam_wire_put_str(o, f->backends);
+    seam_wire_put_str(o, f->libfabric);
+    seam_wire_put_str(o, f->driver);
+    seam_wire_put_str(o, f->system);
+    seam_wire_put_str(o, f->product);
+    seam_wire_put_u8(o, f->nic_lanes);
+    seam_wire_put_u64(o, f->memory_bytes);
+    seam_wire_put_u64(o, f->memory_free);
+    seam_wire_put_u8(o, f->has_wired_limit);
+    seam_wire_put_u64(o, f->wired_bytes);
+    seam_wire_put_u64(o, f->disk_free);
+    seam_wire_put_u64(o, f->wall_ns);
+    seam_wire_put_u64(o, m->memory_planned);
+    seam_wire_put_str(o, m->wrong);
+}
+
+static void node_status_get(struct seam_wire_in *in, void *message)
+{
+    struct seam_message_node_status *m = message;
+    struct seam_facts *f = &m->facts;
+    seam_wire_get_str(in, f->seam, sizeof f->seam);
+    seam_wire_get_str(in, f->ggml, sizeof f->ggml);
+    seam_wire_get_str(in, f->backends, sizeof f->backends);
+    seam_wire_get_str(in, f->libfabric, sizeof f->libfabric);
+    seam_wire_get_str(in, f->driver, sizeof f->driver);
+    seam_wire_get_str(in, f->system, sizeof f->system);
+    seam_wire_get_str(in, f->product, sizeof f->product);
+    f->nic_lanes = seam_wire_get_u8(in);
+    f->memory_bytes = seam_wire_get_u64(in);
+    f->memory_free = seam_wire_get_u64(in);
+    f->has_wired_limit = seam_wire_get_u8(in) != 0;
+    f->wired_bytes = seam_wire_get_u64(in);
+    f->disk_free = seam_wire_get_u64(in);
+    f->wall_ns = seam_wire_get_u64(in);
+    m->memory_planned = seam_wire_get_u64(in);
+    seam_wire_get_str(in, m->wrong, sizeof m->wrong);
+}
+
+static void echo_put(struct seam_wire_out *o, const void *message)
+{
+    const struct seam_message_echo *m = message;
+    seam_wire_put_u32(o, m->bytes);
+}
+
+static void echo_get(struct seam_wire_in *in, void *message)
+{
+    struct seam_message_echo *m = message;
+    m->bytes = seam_wire_get_u32(in);
+}
+
 static void nothing_put(struct seam_wire_out *o, const void *message)
 {
     (void)o;
@@ -443,6 +511,11 @@ static const struct row {
     [SEAM_WIRE_PING] = {0, nothing_put, nothing_get, NULL},
     [SEAM_WIRE_PONG] = {sizeof(struct seam_message_pong), pong_put, pong_get, NULL},
     [SEAM_WIRE_PROGRESS] = {sizeof(struct seam_message_progress), progress_put, progress_get, NULL},
+    [SEAM_WIRE_STATUS] = {sizeof(struct seam_message_status), status_put, status_get, NULL},
+    [SEAM_WIRE_NODE_STATUS] = {sizeof(struct seam_message_node_status), node_status_put,
+                               node_status_get, NULL},
+    [SEAM_WIRE_ECHO] = {sizeof(struct seam_message_echo), echo_put, echo_get, NULL},
+    [SEAM_WIRE_ECHOED] = {sizeof(struct seam_message_echo), echo_put, echo_get, NULL},
 };
 
 static const struct row *row_of(uint16_t type)
@@ -532,6 +605,30 @@ seam_status seam_message_piece_get(struct seam_wire_in *body, struct seam_messag
     *bytes = body->len - body->at;
     *rows_bytes = seam_wire_get_bytes(body, *bytes);
     return seam_wire_end(body, SEAM_WIRE_KV_PIECE, err);
+}
+
+seam_status seam_message_echo_send(struct seam_link *l, uint16_t type, uint64_t request,
+                                   uint32_t bytes, uint32_t filler, uint64_t timeout_ns,
+                                   struct seam_err *err)
+{
+    static const uint8_t nothing[SEAM_PIECE_BYTES_MAX];
+    uint8_t fields[8];
+    struct seam_wire_out o = {.p = fields, .cap = sizeof fields};
+    echo_put(&o, &(struct seam_message_echo){bytes});
+    return seam_wire_send(l, type, request, fields, o.len, nothing, filler, timeout_ns, err);
+}
+
+seam_status seam_message_echo_get(struct seam_wire_in *body, uint16_t type,
+                                  struct seam_message_echo *m, uint32_t *filler,
+                                  struct seam_err *err)
+{
+    echo_get(body, m);
+    *filler = (uint32_t)(body->len - body->at);
+    if (*filler > SEAM_PIECE_BYTES_MAX || m->bytes > SEAM_PIECE_BYTES_MAX)
+        return seam_fail(err, SEAM_EPROTO, "%s of more than %u bytes", seam_wire_type_name(type),
+                         SEAM_PIECE_BYTES_MAX);
+    seam_wire_get_bytes(body, *filler);
+    return seam_wire_end(body, type, err);
 }
 
 seam_status seam_message_error_send(struct seam_link *l, uint64_t request,

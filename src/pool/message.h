@@ -11,9 +11,9 @@
 #include "engine/trace.h"
 #include "fabric/wire.h"
 #include "model/catalog.h"
+#include "pool/status.h"
 
 #define SEAM_PIECE_BYTES_MAX (1u << 20) /* rows of one KV_PIECE */
-#define SEAM_NAME_MAX        64
 
 struct seam_token_list {
     int32_t *ids;
@@ -27,7 +27,8 @@ struct seam_message_hello {
     struct seam_fingerprint model;
     char model_name[SEAM_NAME_MAX]; /* for messages only */
     char kv_layout[32];             /* "" and zeros below: a coordinator */
-    uint32_t row_bytes, n_layer, n_ctx, n_lanes;
+    uint32_t row_bytes;             /* of one token, all layers together */
+    uint32_t n_layer, n_ctx, n_lanes;
 };
 struct seam_message_error {
     uint16_t status; /* seam_status */
@@ -91,6 +92,17 @@ struct seam_message_pong {
 struct seam_message_progress {
     uint32_t layer, tokens;
 };
+struct seam_message_status {
+    uint8_t selftest; /* 1: compute first */
+};
+struct seam_message_node_status {
+    struct seam_facts facts;
+    uint64_t memory_planned; /* all that the node may allocate */
+    char wrong[256];         /* what the self-test found; "": nothing, or not asked for */
+};
+struct seam_message_echo { /* fields of ECHO and ECHOED; filler follows as the rest of the body */
+    uint32_t bytes;        /* wanted back; that came */
+};
 
 /* `message` is the struct of that type; NULL for those without fields (CANCEL, PING, HANDOFF_READY). */
 seam_status seam_message_send(struct seam_link *l, uint16_t type, uint64_t request,
@@ -99,10 +111,18 @@ seam_status seam_message_send(struct seam_link *l, uint16_t type, uint64_t reque
 seam_status seam_message_get(struct seam_wire_in *body, uint16_t type, void *message,
                              struct seam_err *err);
 void seam_message_release(uint16_t type, void *message);
-/* KV_PIECE alone has a bulk part. rows is borrowed from the frame. */
+/* KV_PIECE has a bulk part. rows is borrowed from the frame. */
 seam_status seam_message_piece_send(struct seam_link *l, uint64_t request,
                                     const struct seam_message_piece *p, const void *rows,
                                     size_t bytes, uint64_t timeout_ns, struct seam_err *err);
+/* ECHO or ECHOED with `filler` bytes, at most SEAM_PIECE_BYTES_MAX, of what a link is measured with. */
+seam_status seam_message_echo_send(struct seam_link *l, uint16_t type, uint64_t request,
+                                   uint32_t bytes, uint32_t filler, uint64_t timeout_ns,
+                                   struct seam_err *err);
+/* *filler: how many came. SEAM_EPROTO: more than a piece may have, or wants that. */
+seam_status seam_message_echo_get(struct seam_wire_in *body, uint16_t type,
+                                  struct seam_message_echo *m, uint32_t *filler,
+                                  struct seam_err *err);
 seam_status seam_message_piece_get(struct seam_wire_in *body, struct seam_message_piece *p,
                                    const void **rows, size_t *bytes, struct seam_err *err);
 

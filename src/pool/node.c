@@ -6,11 +6,11 @@
 
 #include "base/log.h"
 #include "base/os/os.h"
+#include "model/footprint.h"
 #include "pool/daemon.h"
 
-#define DEFAULT_CHUNK 512u /* the engine's, when the options leave it open */
-#define ACCEPT_NS     (SEAM_NS_PER_S / 2)
-#define HEAP_BYTES    (4u << 20) /* logits, sampler, token lists, messages: a bound, not a sum */
+#define ACCEPT_NS  (SEAM_NS_PER_S / 2)
+#define HEAP_BYTES (4u << 20) /* logits, sampler, token lists, messages: a bound, not a sum */
 
 /* ---- the engine's queue ---- */
 
@@ -73,20 +73,44 @@ static void fill_hello(struct seam_node *n, const char *name)
     snprintf(h->model_name, sizeof h->model_name, "%s", seam_model_name(n->model));
     snprintf(h->kv_layout, sizeof h->kv_layout, "%s", seam_engine_kv_layout(n->engine));
     h->role = (uint8_t)n->role;
-    h->row_bytes = (uint32_t)seam_engine_kv_row_bytes(n->engine);
     h->n_layer = seam_model_hparams(n->model)->n_layer;
+    for (uint32_t i = 0; i < h->n_layer; i++)
+        h->row_bytes += n->layer[i].state_units ? 0 : n->layer[i].unit_bytes;
     h->n_ctx = seam_engine_ctx(n->engine);
     h->n_lanes = seam_engine_lanes(n->engine);
 }
 
+static seam_status fill_layers(struct seam_node *n, struct seam_err *err)
+{
+    uint32_t n_layer = seam_model_hparams(n->model)->n_layer;
+    n->layer = calloc(n_layer, sizeof *n->layer);
+    if (!n->layer)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for the books of %u layers", n_layer);
+    for (uint32_t i = 0; i < n_layer; i++) {
+        bool state = seam_engine_has_state(n->engine, i);
+        size_t bytes = seam_engine_memory_bytes(n->engine, i, 1);
+        n->layer[i].unit_bytes = (uint32_t)(state ? sizeof(float) : bytes);
+        n->layer[i].state_units = (uint32_t)(state ? bytes / sizeof(float) : 0);
+    }
+    return SEAM_OK;
+}
+
+uint8_t *seam_node_units(struct seam_node *n, uint32_t lane, uint32_t layer, uint32_t unit)
+{
+    uint8_t *first = seam_engine_memory_at(n->engine, lane, layer, 0);
+    return first + (uint64_t)unit * n->layer[layer].unit_bytes;
+}
+
 /* What this node allocates beside the engine: links (one per lane, one for a coordinator's health
  * checks, one for a handoff), the lanes' books, and small things. */
-static uint64_t own_bytes(const struct seam_node *n, const struct seam_engine_opts *o)
+void seam_node_settle(struct seam_engine_opts *o, enum seam_node_role role,
+                      const struct seam_fabric *f, const struct seam_model *m)
 {
     uint32_t lanes = o->n_lanes ? o->n_lanes : 1;
-    uint32_t ctx = o->n_ctx ? o->n_ctx : seam_model_hparams(n->model)->n_ctx_train;
-    return (lanes + 2) * seam_fabric_link_bytes(n->fabric) + seam_lanes_bytes(lanes, ctx) +
-           HEAP_BYTES;
+    uint32_t ctx = o->n_ctx ? o->n_ctx : seam_model_hparams(m)->n_ctx_train;
+    o->reserved_bytes +=
+        (lanes + 2) * seam_fabric_link_bytes(f) + seam_lanes_bytes(lanes, ctx) + HEAP_BYTES;
+    o->prefill_only = role == SEAM_NODE_SWEEP;
 }
 
 static seam_status open_model(struct seam_node *n, const struct seam_node_opts *o,
@@ -98,13 +122,17 @@ static seam_status open_model(struct seam_node *n, const struct seam_node_opts *
         st = seam_catalog_fingerprint(seam_model_catalog(n->model), &n->hello.model, err);
     if (st != SEAM_OK)
         return st;
-    eo.reserved_bytes += own_bytes(n, &eo);
-    eo.prefill_only = n->role == SEAM_NODE_SWEEP;
+    seam_node_settle(&eo, n->role, n->fabric, n->model);
     st = seam_engine_open(&n->engine, n->model, &eo, err);
     if (st != SEAM_OK)
         return st;
+    st = fill_layers(n, err);
+    if (st != SEAM_OK)
+        return st;
     fill_hello(n, o->name);
-    return seam_lanes_init(&n->lanes, n->hello.n_lanes, n->hello.n_ctx, err);
+    st = seam_lanes_init(&n->lanes, n->hello.n_lanes, n->hello.n_ctx, err);
+    n->lanes.whole = seam_engine_recurrent(n->engine);
+    return st;
 }
 
 seam_status seam_node_open(struct seam_node **out, const struct seam_node_opts *o,
@@ -115,7 +143,8 @@ seam_status seam_node_open(struct seam_node **out, const struct seam_node_opts *
     if (!n)
         return seam_fail(err, SEAM_ENOMEM, "no memory for a node");
     n->role = o->role;
-    n->chunk = o->engine.chunk ? o->engine.chunk : DEFAULT_CHUNK;
+    n->model_file = strdup(o->model_file);
+    n->chunk = o->engine.chunk ? o->engine.chunk : SEAM_ENGINE_CHUNK;
     pthread_mutex_init(&n->lock, NULL);
     seam_turns_init(&n->turns, 1);
     seam_status st = seam_fault_read(&n->fault, err);
@@ -145,6 +174,8 @@ void seam_node_close(struct seam_node *n)
         seam_fabric_close(n->fabric);
     seam_turns_release(&n->turns);
     pthread_mutex_destroy(&n->lock);
+    free(n->layer);
+    free(n->model_file);
     free(n);
 }
 

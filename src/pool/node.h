@@ -23,6 +23,9 @@ struct seam_node_opts {
 };
 struct seam_node;
 
+/* What a node adds to its engine's options: bytes it allocates beside the engine, no head for a sweep. */
+void seam_node_settle(struct seam_engine_opts *o, enum seam_node_role role,
+                      const struct seam_fabric *f, const struct seam_model *m);
 seam_status seam_node_open(struct seam_node **out, const struct seam_node_opts *o,
                            struct seam_err *err);
 const char *seam_node_addr(const struct seam_node *n); /* with the real port */

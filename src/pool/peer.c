@@ -21,10 +21,18 @@ static const char *model_text(const struct seam_message_hello *m)
     return m->model_name[0] ? m->model_name : "a model";
 }
 
+bool seam_hello_guest(const struct seam_message_hello *m)
+{
+    static const struct seam_fingerprint none;
+    return m->role == 0 && !m->kv_layout[0] && memcmp(&m->model, &none, sizeof none) == 0;
+}
+
 seam_status seam_hello_check(const struct seam_message_hello *ours,
                              const struct seam_message_hello *theirs, struct seam_err *err)
 {
     char a[9], b[9];
+    if (seam_hello_guest(ours) || seam_hello_guest(theirs))
+        return SEAM_OK;
     if (memcmp(&ours->model, &theirs->model, sizeof ours->model) != 0)
         return seam_fail(err, SEAM_EMISMATCH,
                          "%s holds %s (%s), %s wants %s (%s): give both the same model file",

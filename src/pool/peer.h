@@ -19,6 +19,8 @@ struct seam_peer {
     char addr[128];
 };
 
+/* A coordinator that names no model: it may look (STATUS) and measure the link (ECHO), nothing else. */
+bool seam_hello_guest(const struct seam_message_hello *m);
 /* SEAM_EMISMATCH: the two hold other models or (both nodes) keep KV otherwise; names both. */
 seam_status seam_hello_check(const struct seam_message_hello *ours,
                              const struct seam_message_hello *theirs, struct seam_err *err);

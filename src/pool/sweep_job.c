@@ -108,8 +108,8 @@ static bool inject(struct sweep *s, uint8_t *rows, size_t bytes)
 static seam_status send_piece(struct sweep *s, const struct seam_message_piece *p,
                               struct seam_err *err)
 {
-    uint8_t *rows = seam_engine_kv_rows(s->node->engine, s->lane->index, p->layer, p->pos);
-    size_t bytes = p->n * seam_engine_kv_row_bytes(s->node->engine);
+    uint8_t *rows = seam_node_units(s->node, s->lane->index, p->layer, p->pos);
+    size_t bytes = (size_t)p->n * s->node->layer[p->layer].unit_bytes;
     s->digest = seam_handoff_digest(s->digest, p, rows, bytes);
     uint64_t begin = seam_mono_ns();
     if (!s->first_ns)
@@ -132,23 +132,35 @@ static seam_status listen_aside(struct sweep *s, struct seam_err *err)
     return seam_peer_recv(&s->peer, s->job->m.sweep.ticket, 0, &h, &body, err);
 }
 
+/* Units [unit, end) of a layer, in frames that are not too large. */
+static seam_status send_units(struct sweep *s, uint32_t layer, uint32_t unit, uint32_t end,
+                              struct seam_err *err)
+{
+    uint32_t most = SEAM_PIECE_BYTES_MAX / s->node->layer[layer].unit_bytes;
+    seam_status st = SEAM_OK;
+    while (st == SEAM_OK && unit < end) {
+        struct seam_message_piece p = {layer, unit, end - unit < most ? end - unit : most};
+        st = send_piece(s, &p, err);
+        if (st == SEAM_OK)
+            st = listen_aside(s, err);
+        unit += p.n;
+    }
+    return st;
+}
+
+/* Rows leave as they come, a state when it stands for the whole prompt. */
 static seam_status send_layer(struct sweep *s, uint32_t layer, struct seam_err *err)
 {
-    uint32_t most = (uint32_t)(SEAM_PIECE_BYTES_MAX / seam_engine_kv_row_bytes(s->node->engine));
-    uint32_t pos = s->job->m.sweep.pos0, end = 0;
-    while (pos < s->tokens->n) {
-        seam_status st = wait_ready(s, layer, pos, &end, err);
-        while (st == SEAM_OK && pos < end) {
-            struct seam_message_piece p = {layer, pos, end - pos < most ? end - pos : most};
-            st = send_piece(s, &p, err);
-            if (st == SEAM_OK)
-                st = listen_aside(s, err);
-            pos += p.n;
-        }
-        if (st != SEAM_OK)
-            return st;
+    uint32_t state = s->node->layer[layer].state_units;
+    uint32_t pos = state ? s->tokens->n - 1 : s->job->m.sweep.pos0, end = 0;
+    seam_status st = SEAM_OK;
+    while (st == SEAM_OK && pos < s->tokens->n) {
+        st = wait_ready(s, layer, pos, &end, err);
+        if (st == SEAM_OK)
+            st = send_units(s, layer, state ? 0 : pos, state ? state : end, err);
+        pos = end;
     }
-    return SEAM_OK;
+    return st;
 }
 
 static seam_status send_all(struct sweep *s, struct seam_err *err)
@@ -241,7 +253,6 @@ static seam_status compute(struct sweep *s, uint64_t asked_ns, struct seam_err *
         return st;
     s->done.queue_ns = seam_mono_ns() - asked_ns;
     s->done.trace.begin_ns = seam_mono_ns();
-    seam_engine_kv_set_len(e, s->lane->index, s->lane->committed);
     st = seam_engine_prefill(e, s->lane->index, s->tokens->ids, s->tokens->n, &hooks,
                              &s->done.trace, err);
     seam_node_compute_end(s->job);
@@ -318,6 +329,8 @@ static seam_status sweep(struct sweep *s, struct seam_err *err)
                               &s->lane, err);
     if (st != SEAM_OK)
         return st;
+    s->lane->committed =
+        seam_engine_kv_set_len(s->node->engine, s->lane->index, s->lane->committed);
     for (uint32_t i = 0; i < s->node->hello.n_layer; i++)
         s->ready[i] = s->lane->committed;
     st = begin_handoff(s, err);

@@ -21,12 +21,27 @@ static bool check_model(const struct seam_completion *c, struct seam_api_error *
                            "no model '%.100s' here; this server has '%s'", model, c->s->o.model_id);
 }
 
+/* Some models always think, and some never do. */
+static bool thinks(const struct seam_completion *c)
+{
+    enum seam_chat_thinking t = seam_chat_format_thinking(c->s->format, c->s->o.tokenizer);
+    bool asked =
+        c->req.thinking == SEAM_CHOICE_UNSET ? c->s->thinking : c->req.thinking == SEAM_CHOICE_ON;
+    return t == SEAM_CHAT_ALWAYS || (t != SEAM_CHAT_NEVER && asked);
+}
+
 static bool render(struct seam_completion *c, struct seam_api_error *e)
 {
+    char today[SEAM_CHAT_DAY];
     struct seam_err err = {0};
+    if (!c->s->format)
+        return seam_api_error_from(e, &c->s->format_err);
+    seam_chat_today(today);
+    c->thinking = thinks(c);
     const struct seam_chat_opts opts = {
         .thinking = c->thinking,
         .preserve_thinking = c->req.preserve_thinking == SEAM_CHOICE_ON,
+        .today = today,
     };
     seam_status st = seam_chat_render(c->s->format, c->s->o.tokenizer, c->req.messages,
                                       c->req.tools, &opts, &c->prompt, &err);
@@ -73,8 +88,6 @@ bool seam_completion_prepare(struct seam_completion *c, struct seam_server *s, c
     *c = (struct seam_completion){.s = s, .begin_ns = seam_mono_ns()};
     if (!seam_chat_request_parse(&c->req, body, len, e) || !check_model(c, e))
         return false;
-    c->thinking =
-        c->req.thinking == SEAM_CHOICE_UNSET ? s->thinking : c->req.thinking == SEAM_CHOICE_ON;
     name_it(c);
     return render(c, e) && check_context(c, e);
 }
@@ -191,7 +204,12 @@ seam_status seam_completion_run(struct seam_completion *c, const struct seam_com
         .on_token = on_token,
         .canceled = canceled,
     };
-    seam_status st = seam_chat_parser_open(&c->parser, c->s->format, c->s->o.tokenizer, c->thinking,
+    const struct seam_chat_expect expect = {
+        .thinking = c->thinking,
+        .tools = c->req.tools,
+        .salt = seam_chat_salt(&c->prompt),
+    };
+    seam_status st = seam_chat_parser_open(&c->parser, c->s->format, c->s->o.tokenizer, &expect,
                                            on_event, c, err);
     if (st == SEAM_OK)
         st = seam_pool_generate(c->s->o.pool, &g, &c->out, err);

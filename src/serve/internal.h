@@ -11,7 +11,8 @@
 struct seam_server {
     struct seam_server_opts o;
     struct seam_http *http;
-    const struct seam_chat_format *format;
+    const struct seam_chat_format *format; /* NULL: format_err says why chats are refused */
+    struct seam_err format_err;
     struct seam_tokens stop_ids; /* every token that ends a reply */
     bool thinking;               /* when a request does not say */
     int64_t created;             /* seconds since 1970 */

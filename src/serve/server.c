@@ -24,15 +24,16 @@ static const struct seam_http_route routes[] = {
  * for them. By general.name. */
 static const char *const thoughtless[] = {"thimble"};
 
-static bool thinks(const struct seam_server_opts *o)
+static bool thinks(const struct seam_server *s)
 {
+    const struct seam_server_opts *o = &s->o;
     if (o->thinking != SEAM_THINKING_AUTO)
         return o->thinking == SEAM_THINKING_ON;
     const char *name = seam_model_name(o->model);
     for (size_t i = 0; i < sizeof thoughtless / sizeof *thoughtless; i++)
         if (!strncasecmp(name, thoughtless[i], strlen(thoughtless[i])))
             return false;
-    return seam_tokenizer_find(o->tokenizer, "<think>") >= 0;
+    return s->format && seam_chat_format_thinking(s->format, o->tokenizer) >= SEAM_CHAT_ON;
 }
 
 static seam_status find_stop_ids(struct seam_server *s, struct seam_err *err)
@@ -60,7 +61,9 @@ seam_status seam_server_open(struct seam_server **out, const struct seam_server_
         return seam_fail(err, SEAM_ENOMEM, "no memory for the server");
     s->o = *o;
     s->created = (int64_t)time(NULL);
-    s->thinking = thinks(o);
+    if (seam_chat_format_find(&s->format, o->tokenizer, &s->format_err) != SEAM_OK)
+        seam_warn("chats will be refused: %s", s->format_err.text);
+    s->thinking = thinks(s);
     const struct seam_http_opts http = {
         .host = o->host,
         .port = o->port,
@@ -70,9 +73,7 @@ seam_status seam_server_open(struct seam_server **out, const struct seam_server_
         .routes = routes,
         .user = s,
     };
-    seam_status st = seam_chat_format_find(&s->format, o->tokenizer, err);
-    if (st == SEAM_OK)
-        st = find_stop_ids(s, err);
+    seam_status st = find_stop_ids(s, err);
     if (st == SEAM_OK)
         st = seam_http_open(&s->http, &http, err);
     if (st != SEAM_OK) {
