@@ -40,3 +40,15 @@ function(seam_program name)
     add_executable(${name} ${sources})
     target_link_libraries(${name} PRIVATE ${ARG_USES} seam_options)
 endfunction()
+
+# seam_embed(<folder> <symbol> <file> <header that declares it> <element type>): a file as data of that layer,
+# <symbol>[] with a 0 behind it and <symbol>_len.
+function(seam_embed folder symbol file header type)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${symbol}.c CONTENT
+        "#include \"@header@\"\nconst @type@ @symbol@[] = {@bytes@0};
+const unsigned long @symbol@_len = sizeof @symbol@ - 1;\n" @ONLY)
+    target_sources(seam_${folder} PRIVATE ${CMAKE_BINARY_DIR}/${symbol}.c)
+endfunction()

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/os/os.h"
+#include "engine/accel.h"
+#include "engine/gemm.h"
 
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 
@@ -26,12 +28,51 @@ static void load_backends(void)
 {
     ggml_log_set(ggml_line, NULL);
     ggml_backend_load_all();
+    seam_gemm_load();
+}
+
+void seam_device_load(void)
+{
+    pthread_once(&load_once, load_backends);
+}
+
+bool seam_device_canceled(const struct seam_device *d)
+{
+    return atomic_load_explicit(&d->canceled, memory_order_relaxed);
 }
 
 static bool is_canceled(void *user)
 {
-    struct seam_device *d = user;
-    return atomic_load_explicit(&d->canceled, memory_order_relaxed);
+    return seam_device_canceled(user);
+}
+
+/* Devices that sweep by themselves, best first. */
+#ifdef SEAM_CUDA
+extern const struct seam_accel_ops seam_accel_cuda;
+#endif
+static const struct seam_accel_ops *const accels[] = {
+#ifdef SEAM_CUDA
+    &seam_accel_cuda,
+#endif
+    NULL,
+};
+
+const struct seam_accel_ops *seam_accel_find(const char *name)
+{
+    const struct seam_accel_ops *const *a = accels;
+    while (*a && name && strcmp((*a)->name, name) != 0)
+        a++;
+    return *a;
+}
+
+const char *seam_stage_name(enum seam_stage s)
+{
+    static const char *const names[] = {
+#define X(id, name, text) name,
+        SEAM_STAGE_MAP(X)
+#undef X
+    };
+    return names[s];
 }
 
 /* The thread-pool calls live in the plug-in and are reached by name. Polling is off: two nodes of
@@ -52,10 +93,21 @@ static void start_threads(struct seam_device *d, ggml_backend_reg_t reg)
         use(d->backend, d->threads);
 }
 
+/* Of the CPU's extra buffer types the one that keeps every tensor's size (AMX's does not). */
+static ggml_backend_buffer_type_t find_repack(ggml_backend_dev_t dev, ggml_backend_reg_t reg)
+{
+    ggml_backend_dev_get_extra_bufts_t get = (ggml_backend_dev_get_extra_bufts_t)(uintptr_t)
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_dev_get_extra_bufts");
+    ggml_backend_buffer_type_t *b = get ? get(dev) : NULL;
+    while (b && *b && strcmp(ggml_backend_buft_name(*b), "CPU_REPACK") != 0)
+        b++;
+    return b ? *b : NULL;
+}
+
 seam_status seam_device_init(struct seam_device *d, int n_threads, struct seam_err *err)
 {
     memset(d, 0, sizeof *d);
-    pthread_once(&load_once, load_backends);
+    seam_device_load();
     ggml_backend_dev_t dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (!dev)
         return seam_fail(err, SEAM_EUNSUPPORTED,
@@ -67,6 +119,7 @@ seam_status seam_device_init(struct seam_device *d, int n_threads, struct seam_e
     d->n_threads = n_threads > 0 ? n_threads : seam_os_performance_cores();
 
     ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(dev);
+    d->repack = find_repack(dev, reg);
     ggml_backend_set_n_threads_t set_threads = (ggml_backend_set_n_threads_t)(uintptr_t)
         ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads");
     if (set_threads)

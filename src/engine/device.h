@@ -15,6 +15,8 @@
 struct seam_device {
     ggml_backend_t backend;
     ggml_backend_buffer_type_t buft;
+    /* Weights in it are rearranged, in as many bytes, for faster products. NULL: none here. */
+    ggml_backend_buffer_type_t repack;
     struct ggml_threadpool *threads;
     void (*threads_free)(struct ggml_threadpool *);
     int n_threads;
@@ -22,6 +24,8 @@ struct seam_device {
     char name[160];
 };
 
+/* Let ggml find its backends; once is enough, and seam_device_init() does it. Any thread. */
+void seam_device_load(void);
 /* n_threads 0: the machine's performance cores. SEAM_EUNSUPPORTED: ggml has no CPU backend
  * installed (the story says which package holds it). Release ends what init filled. */
 seam_status seam_device_init(struct seam_device *d, int n_threads, struct seam_err *err);
@@ -32,6 +36,7 @@ void seam_device_release(struct seam_device *d);
 seam_status seam_device_compute(struct seam_device *d, struct ggml_cgraph *g, struct seam_err *err);
 void seam_device_cancel(struct seam_device *d);
 void seam_device_cancel_clear(struct seam_device *d);
+bool seam_device_canceled(const struct seam_device *d);
 
 /* Host memory as a buffer that graphs may read and write; `p` stays the caller's. NULL: none. */
 ggml_backend_buffer_t seam_device_wrap(struct seam_device *d, void *p, size_t len);

@@ -1,4 +1,4 @@
-/* engine.c - what an engine owns and what it may cost; run.c in this folder computes. */
+/* engine.c - what an engine owns and what it may cost; compute.c in this folder computes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +6,10 @@
 #include "base/log.h"
 #include "base/os/os.h"
 #include "base/size.h"
+#include "engine/gemm.h"
 #include "engine/internal.h"
+#include "model/footprint.h"
 
-#define DEFAULT_CHUNK  512u
 #define ENGINE_VERSION 1 /* of the rows' layout and rounding: part of the handoff's fingerprint */
 
 static size_t kv_value_bytes(const struct seam_engine *e)
@@ -23,75 +24,136 @@ enum ggml_type seam_engine_kv_ggml(const struct seam_engine *e)
 
 /* ---- the plan ---- */
 
+static uint32_t widest_chunk(const struct seam_engine *e)
+{
+    return e->o.chunk < e->o.n_ctx ? e->o.chunk : e->o.n_ctx;
+}
+
 /* Host buffers beside weights and KV, each carved from one arena in this order. */
 static uint64_t carve(struct seam_engine *e, uint8_t *base)
 {
     const struct seam_hparams *hp = e->hp;
-    uint64_t value = kv_value_bytes(e), at = 0;
+    /* Of a context's hidden states and keys a device that sweeps has its own; a step needs one token's. */
+    const bool all = !e->accel || e->o.form == SEAM_MLA_EXPANDED;
+    const struct seam_activations a =
+        seam_hparams_activations(hp, all ? e->o.n_ctx : widest_chunk(e), kv_value_bytes(e));
+    uint64_t at = 0;
     const struct {
         uint8_t **p;
         uint64_t bytes;
     } parts[] = {
-        {&e->hidden, (uint64_t)e->o.n_ctx * hp->n_embd * sizeof(float)},
-        {&e->k_exp, (uint64_t)e->o.n_ctx * hp->n_head * (hp->d_nope + hp->d_rope) * value},
-        {&e->v_exp, (uint64_t)e->o.n_ctx * hp->n_head * hp->d_v * value},
-        {&e->k_b_t, (uint64_t)hp->n_head * hp->d_nope * hp->kv_lora * value},
+        {&e->hidden, a.hidden},
+        {&e->k_exp, a.k},
+        {&e->v_exp, a.v},
+        {&e->k_b_t, a.k_b},
+        {&e->grouping, seam_groups_carve(&e->groups, hp, widest_chunk(e), NULL)},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (base)
             *parts[i].p = base + at;
         at += (parts[i].bytes + SEAM_DIRECT_ALIGN - 1) & ~(uint64_t)(SEAM_DIRECT_ALIGN - 1);
     }
+    if (base)
+        seam_groups_carve(&e->groups, hp, widest_chunk(e), e->grouping);
     return at;
 }
 
-static uint64_t kv_lane_bytes(const struct seam_engine *e)
+/* Where each layer's memory begins in a lane. */
+static seam_status lay_out(struct seam_engine *e, struct seam_err *err)
 {
-    return (uint64_t)e->hp->n_layer * e->o.n_ctx * seam_engine_kv_row_bytes(e);
+    uint32_t n = e->hp->n_layer;
+    e->kv_at = calloc(n + 1, sizeof *e->kv_at);
+    e->state_len = calloc((size_t)n * e->o.n_lanes, sizeof *e->state_len);
+    if (!e->kv_at || !e->state_len)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for the books of %u layers", n);
+    for (uint32_t layer = 0; layer < n; layer++) {
+        uint64_t bytes = seam_engine_memory_bytes(e, layer, e->o.n_ctx);
+        e->kv_at[layer + 1] = e->kv_at[layer] + ((bytes + 63) & ~(uint64_t)63);
+    }
+    return SEAM_OK;
 }
 
 /* ggml's CPU backend keeps a work buffer for converted operands: no call tells its size, so it is
- * bounded by the largest second operand of a matrix product, twice, and a tile per thread. */
-static uint64_t work_bound(const struct seam_engine *e, struct ggml_cgraph *gf)
+ * bounded by the widest second operand of a matrix product, twice, and a tile per thread. */
+static uint64_t work_bound(const struct seam_engine *e)
 {
-    uint64_t most = 0;
-    for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
-        const struct ggml_tensor *t = ggml_graph_node(gf, i);
-        if (t->op != GGML_OP_MUL_MAT && t->op != GGML_OP_MUL_MAT_ID)
-            continue;
-        uint64_t bytes = (uint64_t)ggml_nelements(t->src[1]) * sizeof(float);
-        most = bytes > most ? bytes : most;
-    }
-    return 2 * most + (uint64_t)e->device.n_threads * (1u << 20);
+    const uint64_t operand = seam_hparams_operand(e->hp) * widest_chunk(e) * sizeof(float);
+    return 2 * operand + seam_gemm_scratch(seam_hparams_row(e->hp), e->device.n_threads) +
+           (uint64_t)e->device.n_threads * (1u << 20);
 }
 
-/* Size of the compute buffer for the widest attention and feed-forward graphs that can occur. */
+static void measure_graph(struct seam_engine *e, struct seam_graph *g, uint64_t *most)
+{
+    size_t bytes = 0;
+    ggml_gallocr_reserve_n_size(e->galloc, g->gf, NULL, NULL, &bytes);
+    *most = bytes > *most ? bytes : *most;
+}
+
+/* Chunks too short for groups, at the widest; and all tokens at one expert. */
+static seam_status measure_feed_forward(struct seam_engine *e, uint32_t layer, uint64_t *most,
+                                        struct seam_err *err)
+{
+    const uint32_t chunk = widest_chunk(e), pos = e->o.n_ctx - chunk;
+    struct seam_graph g;
+    seam_engine_graph_begin(e, &g, pos, chunk);
+    seam_engine_graph_layer(e, &g, 0, layer);
+    ggml_build_forward_expand(g.gf, seam_graph_feed_forward(&g, seam_engine_hidden(e, 0, chunk)));
+    measure_graph(e, &g, most);
+    if (!seam_graph_groups(&g))
+        return SEAM_OK;
+    e->groups.begin = calloc(e->hp->n_expert + 1, sizeof *e->groups.begin);
+    if (!e->groups.begin)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for %u experts", e->hp->n_expert);
+    for (uint32_t i = 1; i <= e->hp->n_expert; i++)
+        e->groups.begin[i] = (int32_t)chunk;
+    seam_engine_graph_begin(e, &g, pos, chunk);
+    seam_engine_graph_layer(e, &g, 0, layer);
+    seam_graph_experts(&g, seam_engine_hidden(e, 0, chunk), &e->groups);
+    measure_graph(e, &g, most);
+    free(e->groups.begin);
+    e->groups.begin = NULL;
+    return SEAM_OK;
+}
+
+/* Size of the compute buffer for the widest graphs that can occur. */
 static seam_status measure_compute(struct seam_engine *e, struct seam_err *err)
 {
-    const uint32_t chunk = e->o.chunk < e->o.n_ctx ? e->o.chunk : e->o.n_ctx;
-    uint64_t most = 0, work = 0;
-    for (uint32_t layer = 0; layer < e->hp->n_layer; layer++) {
+    const struct seam_hparams *hp = e->hp;
+    const uint32_t chunk = widest_chunk(e);
+    bool seen[2][SEAM_MEMORY_DELTA + 1] = {{false}}; /* layers of one kind are alike */
+    uint64_t most = 0;
+    struct seam_graph g;
+    struct ggml_tensor *ids;
+    for (uint32_t layer = 0; layer < hp->n_layer; layer++) {
+        const struct seam_layer *l = seam_model_layer(e->model, layer);
+        if (seen[l->dense][l->memory])
+            continue;
+        seen[l->dense][l->memory] = true;
         for (int form = SEAM_MLA_ABSORBED; form <= SEAM_MLA_EXPANDED; form++) {
-            for (int part = 0; part < SEAM_PART_COUNT; part++) {
-                struct seam_graph g;
-                seam_engine_graph_begin(e, &g, 0, layer, e->o.n_ctx - chunk, chunk);
-                if (part == SEAM_PART_ATTN)
-                    e->arch->attention(&g, (enum seam_mla_form)form);
-                else
-                    e->arch->feed_forward(&g);
-                size_t bytes = 0;
-                ggml_gallocr_reserve_n_size(e->galloc, g.gf, NULL, NULL, &bytes);
-                most = bytes > most ? bytes : most;
-                uint64_t w = work_bound(e, g.gf);
-                work = w > work ? w : work;
-            }
+            seam_engine_graph_begin(e, &g, e->o.n_ctx - chunk, chunk);
+            seam_engine_graph_layer(e, &g, 0, layer);
+            struct ggml_tensor *x = seam_engine_hidden(e, 0, chunk);
+            x = e->arch->attention(&g, x, (enum seam_mla_form)form);
+            ggml_build_forward_expand(g.gf, x);
+            measure_graph(e, &g, &most);
         }
-        if (layer > 0 && layer >= e->hp->n_dense)
-            break; /* the layers behind are like this one */
+        seam_status st = measure_feed_forward(e, layer, &most, err);
+        if (st != SEAM_OK)
+            return st;
+    }
+    if (!e->o.prefill_only) {
+        seam_engine_graph_begin(e, &g, e->o.n_ctx - 1, 1);
+        seam_engine_step_graph(e, &g, 0, SEAM_MLA_ABSORBED, &ids);
+        measure_graph(e, &g, &most);
     }
     if (most == 0)
         return seam_fail(err, SEAM_EINTERNAL, "ggml measured an empty graph");
-    e->memory.compute = most + work;
+    /* It now knows the last graph's shape but has no buffer: it would take a step for known. */
+    ggml_gallocr_free(e->galloc);
+    e->galloc = ggml_gallocr_new(e->device.buft);
+    if (!e->galloc)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for graphs");
+    e->memory.compute = most + work_bound(e) + ggml_get_mem_size(e->ctx);
     return SEAM_OK;
 }
 
@@ -127,7 +189,7 @@ static seam_status plan(struct seam_engine *e, struct seam_err *err)
     struct seam_store_sizes sizes = seam_store_measure(e->model, !e->o.prefill_only);
     m->weights_model = sizes.all;
     m->weights_smallest = sizes.largest;
-    m->kv = kv_lane_bytes(e) * e->o.n_lanes;
+    m->kv = e->kv_at[e->hp->n_layer] * e->o.n_lanes;
     m->activations = carve(e, NULL);
     m->reserved = e->o.reserved_bytes;
     uint64_t weights =
@@ -159,14 +221,17 @@ static seam_status settle_options(struct seam_engine *e, const struct seam_engin
     if (!e->o.n_lanes)
         e->o.n_lanes = 1;
     if (!e->o.chunk)
-        e->o.chunk = DEFAULT_CHUNK;
+        e->o.chunk = SEAM_ENGINE_CHUNK;
     if (!e->o.n_ctx)
         e->o.n_ctx = e->hp->n_ctx_train;
     if (e->o.n_ctx > e->hp->n_ctx_train)
         return seam_fail(err, SEAM_EINVAL,
                          "a context of %u tokens is more than the %u the model was trained for",
                          e->o.n_ctx, e->hp->n_ctx_train);
-    snprintf(e->kv_layout, sizeof e->kv_layout, "mla-latent/%s/%d",
+    snprintf(e->kv_layout, sizeof e->kv_layout, "%s/%s/%d",
+             e->hp->mla           ? "mla-latent"
+             : e->hp->n_recurrent ? "gqa+delta"
+                                  : "gqa",
              e->o.kv_type == SEAM_KV_F32 ? "f32" : "f16", ENGINE_VERSION);
     return SEAM_OK;
 }
@@ -185,8 +250,9 @@ static seam_status wrap_pages(struct seam_engine *e, uint8_t **p, uint64_t bytes
 
 static seam_status open_graphs(struct seam_engine *e, struct seam_err *err)
 {
-    struct ggml_init_params p = {SEAM_GRAPH_NODES * ggml_tensor_overhead() +
-                                     ggml_graph_overhead_custom(SEAM_GRAPH_NODES, false),
+    e->graph_nodes = seam_hparams_graph_nodes(e->hp, e->o.chunk);
+    struct ggml_init_params p = {2 * e->graph_nodes * ggml_tensor_overhead() +
+                                     ggml_graph_overhead_custom(e->graph_nodes, false),
                                  NULL, true};
     e->ctx = ggml_init(p);
     e->galloc = ggml_gallocr_new(e->device.buft);
@@ -204,7 +270,55 @@ static seam_status open_buffers(struct seam_engine *e, struct seam_err *err)
     st = wrap_pages(e, &e->arena, e->memory.activations, &e->arena_buffer, "activations", err);
     if (st == SEAM_OK)
         carve(e, e->arena);
+    e->groups.buffer = e->arena_buffer;
     return st;
+}
+
+/* A device that sweeps by itself, where one was asked for or may serve. Its weights are the file's: none
+ * are rearranged for the CPU's products. */
+static seam_status open_accel(struct seam_engine *e, struct seam_err *err)
+{
+    const char *name = e->o.device;
+    struct seam_err why = {0};
+    snprintf(e->device_name, sizeof e->device_name, "%s", e->device.name);
+    if (!name || !strcmp(name, "cpu"))
+        return SEAM_OK;
+    const bool asked = strcmp(name, "auto") != 0;
+    if (!asked && (!e->o.prefill_only || !e->hp->mla)) /* others were never swept by a real one */
+        return SEAM_OK;
+    const struct seam_accel_ops *ops = seam_accel_find(asked ? name : NULL);
+    if (!ops)
+        return asked ? seam_fail(err, SEAM_EUNSUPPORTED,
+                                 "this build of Seam has no device '%s' (CUDA: build with "
+                                 "-DSEAM_CUDA=ON, or use --device cpu)",
+                                 name)
+                     : SEAM_OK;
+    seam_status st = ops->open(&e->accel, e->model, e->o.n_ctx, e->o.kv_type == SEAM_KV_F32,
+                               e->o.device_memory_bytes, &why);
+    if (st != SEAM_OK && !asked) {
+        seam_info("device cpu sweeps: %s", why.text);
+        return SEAM_OK;
+    }
+    if (st != SEAM_OK) {
+        if (err)
+            *err = why;
+        return st;
+    }
+    e->accel_ops = ops;
+    e->memory.device = ops->memory(e->accel)->total;
+    e->device.repack = NULL;
+    snprintf(e->device_name, sizeof e->device_name, "%s sweeps, %s decodes", ops->device(e->accel),
+             e->device.name);
+    return SEAM_OK;
+}
+
+/* Copies to and from a device want memory that stays in place. */
+static void pin_memory(struct seam_engine *e)
+{
+    if (!e->accel || e->accel_ops->shares_memory(e->accel))
+        return;
+    e->accel_ops->pin(e->accel, seam_store_arena(e->store), seam_store_arena_bytes(e->store));
+    e->accel_ops->pin(e->accel, e->kv, e->memory.kv);
 }
 
 static void log_plan(const struct seam_engine *e)
@@ -216,13 +330,16 @@ static void log_plan(const struct seam_engine *e)
               seam_size_format(m->weights_model, b[1], 32), seam_size_format(m->kv, b[2], 32),
               seam_size_format(m->activations, b[3], 32), seam_size_format(m->compute, b[4], 32),
               seam_size_format(m->total, b[5], 32));
+    if (e->accel)
+        seam_info("device %s, its memory %s", e->accel_ops->device(e->accel),
+                  seam_size_format(m->device, b[0], 32));
 }
 
-seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *m,
-                             const struct seam_engine_opts *o, struct seam_err *err)
+/* An engine that knows what it will allocate; on failure *out is there all the same, to be closed. */
+static seam_status prepare(struct seam_engine **out, const struct seam_model *m,
+                           const struct seam_engine_opts *o, struct seam_err *err)
 {
-    *out = NULL;
-    struct seam_engine *e = calloc(1, sizeof *e);
+    struct seam_engine *e = *out = calloc(1, sizeof *e);
     if (!e)
         return seam_fail(err, SEAM_ENOMEM, "no memory for an engine");
     e->model = m;
@@ -236,22 +353,50 @@ seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *
     if (st == SEAM_OK)
         st = seam_device_init(&e->device, e->o.n_threads, err);
     if (st == SEAM_OK)
+        st = open_accel(e, err);
+    if (st == SEAM_OK)
+        st = lay_out(e, err);
+    if (st == SEAM_OK)
         st = open_graphs(e, err);
     if (st == SEAM_OK)
-        st = seam_store_open(&e->store, m, !e->o.prefill_only, err);
+        st = seam_store_open(&e->store, m, !e->o.prefill_only, &e->device, err);
     if (st == SEAM_OK)
         st = measure_compute(e, err);
     if (st == SEAM_OK)
         st = plan(e, err);
+    return st;
+}
+
+seam_status seam_engine_measure(struct seam_engine_memory *out, const struct seam_model *m,
+                                const struct seam_engine_opts *o, struct seam_err *err)
+{
+    struct seam_engine *e;
+    seam_status st = prepare(&e, m, o, err);
+    if (st == SEAM_OK) {
+        *out = e->memory;
+        st = seam_store_suffices(out->weights_budget, out->weights_smallest, err);
+    }
+    seam_engine_close(e);
+    return st;
+}
+
+seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *m,
+                             const struct seam_engine_opts *o, struct seam_err *err)
+{
+    struct seam_engine *e;
+    *out = NULL;
+    seam_status st = prepare(&e, m, o, err);
     if (st == SEAM_OK)
         st = open_buffers(e, err);
     if (st == SEAM_OK)
-        st = seam_store_load(e->store, &e->device, e->memory.weights_budget, err);
+        st = seam_store_load(e->store, e->memory.weights_budget, err);
     if (st != SEAM_OK) {
         seam_engine_close(e);
         return st;
     }
-    log_plan(e);
+    pin_memory(e);
+    if (!e->o.quiet)
+        log_plan(e);
     *out = e;
     return SEAM_OK;
 }
@@ -260,6 +405,8 @@ void seam_engine_close(struct seam_engine *e)
 {
     if (!e)
         return;
+    if (e->accel)
+        e->accel_ops->close(e->accel);
     seam_store_close(e->store);
     if (e->galloc)
         ggml_gallocr_free(e->galloc);
@@ -272,6 +419,8 @@ void seam_engine_close(struct seam_engine *e)
     seam_os_pages_free(e->kv, e->memory.kv);
     seam_os_pages_free(e->arena, e->memory.activations);
     seam_device_release(&e->device);
+    free(e->kv_at);
+    free(e->state_len);
     free(e->kv_len);
     free(e);
 }
@@ -300,7 +449,7 @@ uint32_t seam_engine_lanes(const struct seam_engine *e)
 
 const char *seam_engine_device(const struct seam_engine *e)
 {
-    return e->device.name;
+    return e->device_name;
 }
 
 uint64_t seam_engine_weights_held_peak(const struct seam_engine *e)
@@ -313,9 +462,68 @@ uint64_t seam_engine_weights_read(const struct seam_engine *e)
     return seam_store_read_bytes(e->store);
 }
 
-size_t seam_engine_kv_row_bytes(const struct seam_engine *e)
+const struct seam_accel_work *seam_engine_sweep_work(const struct seam_engine *e)
 {
-    return seam_model_kv_values(e->model) * kv_value_bytes(e);
+    return e->accel ? &e->accel_work : NULL;
+}
+
+seam_status seam_engine_sweep_limits(struct seam_engine *e, uint32_t n, struct seam_accel_limits *l,
+                                     struct seam_err *err)
+{
+    if (!e->accel)
+        return seam_fail(err, SEAM_EUNSUPPORTED, "the CPU sweeps here");
+    return e->accel_ops->measure(e->accel, n, l, err);
+}
+
+uint64_t seam_engine_device_used(const struct seam_engine *e)
+{
+    return e->accel ? e->accel_ops->used(e->accel) : 0;
+}
+
+/* ---- memory ---- */
+
+bool seam_engine_has_state(const struct seam_engine *e, uint32_t layer)
+{
+    return seam_model_layer(e->model, layer)->memory == SEAM_MEMORY_DELTA;
+}
+
+bool seam_engine_recurrent(const struct seam_engine *e)
+{
+    return seam_model_recurrent(e->model);
+}
+
+size_t seam_engine_memory_bytes(const struct seam_engine *e, uint32_t layer, uint32_t n_tokens)
+{
+    if (seam_engine_has_state(e, layer))
+        return seam_model_state_values(e->model, layer) * sizeof(float);
+    return (size_t)n_tokens * seam_model_kv_values(e->model, layer) * kv_value_bytes(e);
+}
+
+void *seam_engine_memory_at(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos)
+{
+    uint8_t *at = e->kv + lane * e->kv_at[e->hp->n_layer] + e->kv_at[layer];
+    return seam_engine_has_state(e, layer) ? at : at + seam_engine_memory_bytes(e, layer, pos);
+}
+
+void seam_engine_state_set(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t n_tokens)
+{
+    if (!seam_engine_has_state(e, layer))
+        return;
+    e->state_len[lane * e->hp->n_layer + layer] = n_tokens;
+    if (n_tokens == 0)
+        memset(seam_engine_memory_at(e, lane, layer, 0), 0, seam_engine_memory_bytes(e, layer, 0));
+}
+
+void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer)
+{
+    if (seam_engine_has_state(e, layer))
+        e->state_len[lane * e->hp->n_layer + layer] = UINT32_MAX;
+}
+
+void seam_engine_memory_end(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t n_tokens)
+{
+    if (seam_engine_has_state(e, layer))
+        e->state_len[lane * e->hp->n_layer + layer] = n_tokens;
 }
 
 const char *seam_engine_kv_layout(const struct seam_engine *e)
@@ -328,16 +536,18 @@ uint32_t seam_engine_kv_len(const struct seam_engine *e, uint32_t lane)
     return e->kv_len[lane];
 }
 
-void seam_engine_kv_set_len(struct seam_engine *e, uint32_t lane, uint32_t n_tokens)
+uint32_t seam_engine_kv_set_len(struct seam_engine *e, uint32_t lane, uint32_t n_tokens)
 {
     GGML_ASSERT(lane < e->o.n_lanes && n_tokens <= e->o.n_ctx);
+    const uint32_t *state_len = e->state_len + (size_t)lane * e->hp->n_layer;
+    for (uint32_t layer = 0; layer < e->hp->n_layer; layer++)
+        if (seam_engine_has_state(e, layer) && state_len[layer] != n_tokens)
+            n_tokens = 0;
+    if (n_tokens == 0)
+        for (uint32_t layer = 0; layer < e->hp->n_layer; layer++)
+            seam_engine_state_set(e, lane, layer, 0);
     e->kv_len[lane] = n_tokens;
-}
-
-void *seam_engine_kv_rows(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos)
-{
-    return e->kv + lane * kv_lane_bytes(e) +
-           ((uint64_t)layer * e->o.n_ctx + pos) * seam_engine_kv_row_bytes(e);
+    return n_tokens;
 }
 
 void seam_engine_cancel(struct seam_engine *e)

@@ -32,12 +32,18 @@ struct seam_engine_opts {
     uint32_t chunk;          /* tokens per graph in prefill; 0: 512 */
     int n_threads;           /* 0: performance cores */
     bool prefill_only;       /* a sweep node: no output head is ever loaded */
-    enum seam_mla_form form; /* tests; AUTO: expanded for chunks, absorbed for single tokens */
+    /* Who sweeps: "cpu" (also NULL), the name of a device (accel.h: "cuda"), or "auto": the first device
+     * that is there and can, for a sweep node with multi-head latent attention; the CPU otherwise. Steps are always the CPU's. */
+    const char *device;
+    uint64_t device_memory_bytes; /* most of a device's own memory; 0: what is free there */
+    enum seam_mla_form form;      /* tests; AUTO: expanded for chunks, absorbed for single tokens */
+    bool quiet;                   /* no line about memory in the log */
 };
 
 struct seam_engine_memory { /* what was planned at open; bytes */
     uint64_t weights_budget, weights_model, kv, activations, compute, reserved, total;
     uint64_t weights_smallest; /* smallest weights budget that works */
+    uint64_t device;           /* of the sweeping device's own memory; 0: the CPU sweeps */
     bool streamed;             /* weights do not all fit the budget */
 };
 
@@ -48,6 +54,9 @@ struct seam_engine;
 seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *m,
                              const struct seam_engine_opts *o, struct seam_err *err);
 void seam_engine_close(struct seam_engine *e);
+/* What seam_engine_open() would allocate, or its refusal, without a byte of weights, KV or buffers. */
+seam_status seam_engine_measure(struct seam_engine_memory *out, const struct seam_model *m,
+                                const struct seam_engine_opts *o, struct seam_err *err);
 const struct seam_engine_memory *seam_engine_memory(const struct seam_engine *e);
 const struct seam_model *seam_engine_model(const struct seam_engine *e);
 uint32_t seam_engine_ctx(const struct seam_engine *e);
@@ -57,20 +66,42 @@ const char *seam_engine_device(const struct seam_engine *e); /* "CPU (ggml 0.27,
 uint64_t seam_engine_weights_held_peak(const struct seam_engine *e);
 uint64_t seam_engine_weights_read(const struct seam_engine *e);
 
-/* ---- KV: per lane and layer, token-major rows of seam_model_kv_values() values ---- */
-size_t seam_engine_kv_row_bytes(const struct seam_engine *e);
+/* Of the last prefill, where a device swept (accel.h); NULL: none. */
+struct seam_accel_work;
+struct seam_accel_limits;
+const struct seam_accel_work *seam_engine_sweep_work(const struct seam_engine *e);
+/* What that device can do, attention over n tokens. SEAM_EUNSUPPORTED: the CPU sweeps. */
+seam_status seam_engine_sweep_limits(struct seam_engine *e, uint32_t n, struct seam_accel_limits *l,
+                                     struct seam_err *err);
+/* Bytes of its memory that this process took since open, as the device says; 0: none. */
+uint64_t seam_engine_device_used(const struct seam_engine *e);
+
+/* ---- memory of a lane: per layer either token-major rows (KV) or one state of fixed size, F32, that
+ * stands for all tokens so far and cannot be rolled back ---- */
+/* Bytes for n tokens of a layer: rows, or the whole state whatever n is. */
+size_t seam_engine_memory_bytes(const struct seam_engine *e, uint32_t layer, uint32_t n_tokens);
+/* The row of position pos, or the state. Valid until close. */
+void *seam_engine_memory_at(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos);
+bool seam_engine_has_state(const struct seam_engine *e, uint32_t layer);
+bool seam_engine_recurrent(const struct seam_engine *e); /* any layer has */
+/* Somebody else writes a layer's memory: a state counts only after its last byte, for n_tokens. Begin
+ * makes it invalid. No-ops for rows. Any thread that owns the lane. */
+void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer);
+void seam_engine_memory_end(struct seam_engine *e, uint32_t lane, uint32_t layer,
+                            uint32_t n_tokens);
 /* Identifies layout, type, rope and engine version beside the model: part of the handoff's
  * fingerprint. */
 const char *seam_engine_kv_layout(const struct seam_engine *e); /* "mla-latent/f16/1" */
 uint32_t seam_engine_kv_len(const struct seam_engine *e, uint32_t lane);
-void seam_engine_kv_set_len(struct seam_engine *e, uint32_t lane, uint32_t n_tokens); /* <= ctx */
-void *seam_engine_kv_rows(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos);
+/* Keep the first n_tokens (<= ctx) of what is there. -> what could be kept: all of it, or 0 where a
+ * state stands for another number of tokens. */
+uint32_t seam_engine_kv_set_len(struct seam_engine *e, uint32_t lane, uint32_t n_tokens);
 
 /* ---- compute ---- */
 struct seam_prefill_hooks { /* all optional; called on the engine's thread */
     void *user;
-    /* Rows [pos, pos+n) of a layer are final. `rows` stays valid and unchanged until the lane's
-     * length is set below pos. Return != SEAM_OK to abandon the prefill with that status. */
+    /* Memory of [pos, pos+n) of a layer is final: rows, or (once, for all new tokens) its state. It
+     * stays valid and unchanged until the lane's length is set anew. Return != SEAM_OK to abandon the prefill with that status. */
     seam_status (*piece)(void *user, uint32_t layer, uint32_t pos, uint32_t n, const void *rows,
                          size_t bytes, struct seam_err *err);
     void (*progress)(void *user, uint32_t layer, uint32_t tokens_done);
@@ -79,7 +110,7 @@ struct seam_prefill_hooks { /* all optional; called on the engine's thread */
 /* Compute KV for tokens[kv_len, n) of the lane (tokens[0, kv_len) are already there); afterwards
  * kv_len == n. trace may be NULL. SEAM_ECONTEXT: n > ctx. SEAM_ENOMEM: this length does not fit
  * the budget (says which does). SEAM_ECANCELED: seam_engine_cancel. On failure kv_len is as
- * before. */
+ * before, or 0 where a state has moved on. */
 seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int32_t *tokens,
                                 uint32_t n, const struct seam_prefill_hooks *hooks,
                                 struct seam_trace *trace, struct seam_err *err);

@@ -1,16 +1,14 @@
 /* graph.h - one layer as ggml graphs, used by every executor (sweep, step).
  *
  * A row per architecture: functions that append nodes to a graph being built. External memory
- * (hidden states, KV rows, expanded K/V) enters as tensors over wrapped host buffers; weights come
- * from the store and must be acquired. Shapes are ggml's: ne0 first.
+ * (hidden states, KV rows, states, expanded K/V) enters as tensors over wrapped host buffers; weights
+ * come from the store and must be acquired. Shapes are ggml's: ne0 first.
  * Thread: the engine's. Inside src/engine only. */
 #ifndef SEAM_ENGINE_GRAPH_H
 #define SEAM_ENGINE_GRAPH_H
 
 #include "engine/engine.h"
 #include "engine/store.h"
-
-#define SEAM_GRAPH_NODES 4096u
 
 struct seam_graph { /* one graph under construction */
     struct ggml_context *ctx;
@@ -20,11 +18,13 @@ struct seam_graph { /* one graph under construction */
     uint32_t layer;
     uint32_t n;                    /* tokens in this chunk */
     uint32_t pos;                  /* position of the first one */
-    struct ggml_tensor *x;         /* [n_embd, n] hidden states, read and written in place */
     struct ggml_tensor *positions; /* [n] i32 */
-    struct ggml_tensor *mask;      /* [pos + n, n] f16, 0 or -inf */
-    struct ggml_tensor *kv;        /* [kv_values, n_ctx] rows of this lane and layer */
-    /* expanded form: K and V of this layer for all positions so far, head-major */
+    struct ggml_tensor *mask;      /* see seam_graph_mask; NULL when nothing needs one */
+    uint32_t block;
+    /* memory of this lane and layer (enum seam_memory): one of the two */
+    struct ggml_tensor *kv;    /* [kv_values, n_ctx] rows */
+    struct ggml_tensor *state; /* [state_values] f32 */
+    /* MLA's expanded form: K and V of this layer for all positions so far, head-major */
     struct ggml_tensor *k_exp; /* [nope + rope, n_ctx, n_head] */
     struct ggml_tensor *v_exp; /* [v, n_ctx, n_head] */
     struct ggml_tensor *k_b_t; /* K_B the other way round: see prepare */
@@ -33,23 +33,73 @@ struct seam_graph { /* one graph under construction */
 struct seam_graph_arch {
     const char *name; /* GGUF general.architecture */
     /* Once per layer and sweep: what the form needs that the file does not hold as such.
-     * Returns false when nothing is needed. */
+     * Returns false when nothing is needed. NULL: nothing ever. */
     bool (*prepare)(struct seam_graph *g, enum seam_mla_form form);
-    /* KV rows [pos, pos+n) from x; the last layer of a sweep stops here. */
-    void (*kv_rows)(struct seam_graph *g);
-    /* Expand KV rows [pos, pos+n), already in the cache, into k_exp/v_exp. */
+    /* Expand KV rows [pos, pos+n), already in the cache, into k_exp/v_exp. NULL: no such form. */
     void (*expand)(struct seam_graph *g);
-    /* kv_rows, then x += attention(x). The expanded form expands its own rows. */
-    void (*attention)(struct seam_graph *g, enum seam_mla_form form);
-    /* x += feed_forward(x) */
-    void (*feed_forward)(struct seam_graph *g);
+    /* Memory of [pos, pos+n) from x; the last layer of a sweep stops here. */
+    void (*remember)(struct seam_graph *g, struct ggml_tensor *x);
+    /* remember, and -> x + attention(x). The expanded form expands its own rows. */
+    struct ggml_tensor *(*attention)(struct seam_graph *g, struct ggml_tensor *x,
+                                     enum seam_mla_form form);
 };
 const struct seam_graph_arch *seam_graph_arch_find(const char *name); /* NULL: none */
 
-/* RMSNorm with weights: [n_embd, n] -> same. */
+/* The layer's weight; NULL: it has none. */
+struct ggml_tensor *seam_graph_weight(const struct seam_graph *g, enum seam_role role);
+/* w x, by whatever is fastest for so many columns. */
+struct ggml_tensor *seam_graph_product(struct seam_graph *g, struct ggml_tensor *w,
+                                       struct ggml_tensor *x);
+/* scale * (W x) + bias of the role's matrix. */
+struct ggml_tensor *seam_graph_mul(struct seam_graph *g, enum seam_role role,
+                                   struct ggml_tensor *x);
+/* RMSNorm with weights over ne0: same shape. */
 struct ggml_tensor *seam_graph_norm(struct seam_graph *g, struct ggml_tensor *x,
                                     struct ggml_tensor *weight);
+/* Rotate the first d_rope of ne0 of [width, heads, n]. */
+struct ggml_tensor *seam_graph_rope(struct seam_graph *g, struct ggml_tensor *x);
+/* softmax(kq_scale q k) v. q [d, n, n_head]; k [d, pos + n, n_head_kv], v [d_v, pos + n, n_head_kv]:
+ * views of the cache -> [d_v * n_head, n] */
+struct ggml_tensor *seam_graph_attend(struct seam_graph *g, struct ggml_tensor *q,
+                                      struct ggml_tensor *k, struct ggml_tensor *v);
+/* The chunk's mask, f16, 0 or -inf, for queries in blocks of `block`: the block that begins at query i
+ * has rows of pos + i + its length values, and the blocks follow each other. NULL when n == 1: that
+ * query sees all. Once per graph. */
+struct ggml_tensor *seam_graph_mask(struct seam_graph *g, uint32_t block);
+/* Rows [pos, pos + n) of the cache, `width` values from value `first`: [width, n]. */
+struct ggml_tensor *seam_graph_rows(struct seam_graph *g, uint32_t pos, uint32_t n, uint32_t first,
+                                    uint32_t width);
 
-extern const struct seam_graph_arch seam_graph_deepseek2;
+/* ---- graph_ffn.c: feed-forward, the same for every architecture (facts/models.md 3.2) ---- */
+
+/* -> x + feed_forward(x), dense or with experts. */
+struct ggml_tensor *seam_graph_feed_forward(struct seam_graph *g, struct ggml_tensor *x);
+
+/* The same in two graphs for chunks that give every expert several tokens: route, then each expert
+ * multiplies its tokens' rows as one matrix. Host memory of the engine, over a chunk of n tokens: */
+struct seam_groups {
+    ggml_backend_buffer_t buffer;
+    float *h;         /* [n_embd, n] what the experts see */
+    int32_t *experts; /* [n_expert_used, n], best first */
+    float *weights;   /* [n_expert_used, n] */
+    int32_t *token;   /* [n_expert_used * n] by expert, in the order of tokens */
+    float *weight;    /* [n_expert_used * n] of those */
+    int32_t *begin;   /* [n_expert + 1] where an expert's tokens begin */
+};
+/* Would this layer's feed-forward of n tokens gain? Depends on shapes alone. */
+bool seam_graph_groups(const struct seam_graph *g);
+/* Bytes that groups over a chunk need; with base, point them there. */
+uint64_t seam_groups_carve(struct seam_groups *gr, const struct seam_hparams *hp, uint32_t chunk,
+                           uint8_t *base);
+/* Nodes that fill h, experts and weights. -> x + what every token uses: x itself if there is none. */
+struct ggml_tensor *seam_graph_route(struct seam_graph *g, struct ggml_tensor *x,
+                                     const struct seam_groups *gr);
+/* experts and weights of n tokens -> token, weight and begin. */
+void seam_groups_sort(struct seam_groups *gr, const struct seam_hparams *hp, uint32_t n);
+/* Nodes that add what the experts say to x [n_embd, n], in place. */
+void seam_graph_experts(struct seam_graph *g, struct ggml_tensor *x, const struct seam_groups *gr);
+
+extern const struct seam_graph_arch seam_graph_deepseek2, seam_graph_llama, seam_graph_qwen3,
+    seam_graph_qwen3moe, seam_graph_qwen35, seam_graph_qwen35moe;
 
 #endif

@@ -1,29 +1,23 @@
 #include "engine/store.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/os/os.h"
 #include "base/size.h"
+#include "engine/reader.h"
 
-/* One read(2): large enough for any disk's full speed, small enough to stop soon. */
-#define SLICE ((size_t)8 << 20)
+/* Rows rearranged at a time: a multiple of every interleaving, and they fit the cache. */
+#define REPACK_ROWS 64
 
 /* What the KV rows of a layer need, out of its attention part. */
-static const enum seam_role kv_roles[] = {SEAM_ROLE_ATTN_NORM, SEAM_ROLE_ATTN_KV_A,
-                                          SEAM_ROLE_ATTN_KV_A_NORM};
-
-struct extent { /* one contiguous read */
-    uint32_t shard;
-    uint64_t off, len; /* aligned; may reach past the end of the file */
-    uint64_t need;     /* bytes from off that must be there */
-    uint64_t at;       /* place in the unit */
+static const enum seam_role kv_roles[] = {
+    SEAM_ROLE_ATTN_NORM, SEAM_ROLE_ATTN_KV_A,   SEAM_ROLE_ATTN_KV_A_NORM, SEAM_ROLE_ATTN_K,
+    SEAM_ROLE_ATTN_V,    SEAM_ROLE_ATTN_K_NORM, SEAM_ROLE_ROPE_FREQS,     SEAM_ROLE_SSM_QKV,
+    SEAM_ROLE_SSM_CONV,  SEAM_ROLE_SSM_DT,      SEAM_ROLE_SSM_A,          SEAM_ROLE_SSM_ALPHA,
+    SEAM_ROLE_SSM_BETA,
 };
 
 struct item { /* a tensor of a unit */
@@ -35,7 +29,7 @@ struct item { /* a tensor of a unit */
 struct unit {
     struct item *items;
     size_t n_items;
-    struct extent *extents;
+    struct seam_extent *extents;
     size_t n_extents;
     uint64_t bytes;        /* in the arena, aligned */
     uint64_t tensor_bytes; /* of the model */
@@ -51,13 +45,17 @@ struct slot { /* a unit in the ring */
 
 struct seam_store {
     const struct seam_model *model;
+    struct seam_device *device;
     struct ggml_context *ctx; /* tensor headers, no data */
-    struct ggml_tensor *layer[SEAM_MODEL_MAX_LAYERS][SEAM_ROLE_LAYER_COUNT];
+    struct ggml_tensor *layer[SEAM_MODEL_MAX_LAYERS][SEAM_STORE_KINDS][SEAM_ROLE_LAYER_COUNT];
     struct ggml_tensor *global[SEAM_ROLE_COUNT - SEAM_ROLE_LAYER_COUNT];
     struct unit *units; /* seam_unit_count() of them */
     bool with_head, streamed;
-    int *fds;            /* per shard */
-    struct stat *opened; /* per shard: what the file was when its header was believed */
+    struct seam_reader *reader;
+
+    ggml_backend_buffer_t repack_mark; /* of no use but to mark headers; NULL: no such device */
+    bool rearranges;                   /* some headers are marked */
+    ggml_backend_buffer_t repack;      /* owns the arena, then */
 
     uint8_t *arena;
     uint64_t arena_bytes;
@@ -96,6 +94,14 @@ uint32_t seam_unit_last_kv(const struct seam_model *m)
     return 1 + SEAM_PART_COUNT * seam_model_hparams(m)->n_layer;
 }
 
+bool seam_unit_last_kv_has(enum seam_role role)
+{
+    for (size_t i = 0; i < sizeof kv_roles / sizeof *kv_roles; i++)
+        if (kv_roles[i] == role)
+            return true;
+    return false;
+}
+
 uint32_t seam_unit_head(const struct seam_model *m)
 {
     return seam_unit_last_kv(m) + 1;
@@ -109,28 +115,41 @@ uint32_t seam_unit_count(const struct seam_model *m)
 /* ---- which tensors belong to a unit ---- */
 
 typedef void (*visit_fn)(void *user, const struct seam_tensor *src, uint32_t layer,
-                         enum seam_role role);
+                         enum seam_store_kind kind, enum seam_role role);
+
+/* A role's tensor of a layer, and what stands beside it. */
+static void visit_role(const struct seam_layer *l, uint32_t layer, enum seam_role r, visit_fn fn,
+                       void *user)
+{
+    if (l->role[r])
+        fn(user, l->role[r], layer, SEAM_STORE_WEIGHT, r);
+    if (l->scale[r])
+        fn(user, l->scale[r], layer, SEAM_STORE_SCALE, r);
+    if (l->bias[r])
+        fn(user, l->bias[r], layer, SEAM_STORE_BIAS, r);
+}
 
 static void visit_unit(const struct seam_model *m, uint32_t u, visit_fn fn, void *user)
 {
     const struct seam_hparams *hp = seam_model_hparams(m);
     if (u == seam_unit_embed(m)) {
-        fn(user, seam_model_global(m, SEAM_ROLE_TOKEN_EMBD), 0, SEAM_ROLE_TOKEN_EMBD);
+        fn(user, seam_model_global(m, SEAM_ROLE_TOKEN_EMBD), 0, SEAM_STORE_WEIGHT,
+           SEAM_ROLE_TOKEN_EMBD);
     } else if (u == seam_unit_head(m)) {
-        fn(user, seam_model_global(m, SEAM_ROLE_OUTPUT_NORM), 0, SEAM_ROLE_OUTPUT_NORM);
-        fn(user, seam_model_global(m, SEAM_ROLE_OUTPUT), 0, SEAM_ROLE_OUTPUT);
+        fn(user, seam_model_global(m, SEAM_ROLE_OUTPUT_NORM), 0, SEAM_STORE_WEIGHT,
+           SEAM_ROLE_OUTPUT_NORM);
+        fn(user, seam_model_global(m, SEAM_ROLE_OUTPUT), 0, SEAM_STORE_WEIGHT, SEAM_ROLE_OUTPUT);
     } else if (u == seam_unit_last_kv(m)) {
         const struct seam_layer *l = seam_model_layer(m, hp->n_layer - 1);
         for (size_t i = 0; i < sizeof kv_roles / sizeof *kv_roles; i++)
-            if (l->role[kv_roles[i]])
-                fn(user, l->role[kv_roles[i]], hp->n_layer - 1, kv_roles[i]);
+            visit_role(l, hp->n_layer - 1, kv_roles[i], fn, user);
     } else {
         uint32_t layer = (u - 1) / SEAM_PART_COUNT;
         enum seam_part part = (enum seam_part)((u - 1) % SEAM_PART_COUNT);
         const struct seam_layer *l = seam_model_layer(m, layer);
         for (int r = 0; r < SEAM_ROLE_LAYER_COUNT; r++)
-            if (l->role[r] && seam_role_part((enum seam_role)r) == part)
-                fn(user, l->role[r], layer, (enum seam_role)r);
+            if (seam_role_part((enum seam_role)r) == part)
+                visit_role(l, layer, (enum seam_role)r, fn, user);
     }
 }
 
@@ -150,9 +169,11 @@ struct tensor_list {
     bool failed;
 };
 
-static void collect(void *user, const struct seam_tensor *src, uint32_t layer, enum seam_role role)
+static void collect(void *user, const struct seam_tensor *src, uint32_t layer,
+                    enum seam_store_kind kind, enum seam_role role)
 {
     (void)layer;
+    (void)kind;
     (void)role;
     struct tensor_list *list = user;
     for (size_t i = 0; i < list->n; i++)
@@ -201,7 +222,7 @@ static seam_status lay_out(struct tensor_list *list, struct unit *u, struct seam
         return seam_fail(err, SEAM_ENOMEM, "no memory for a table of %zu tensors", list->n);
     for (size_t i = 0; i < list->n; i++) {
         const struct seam_tensor *t = list->v[i];
-        struct extent *e = u->n_extents ? &u->extents[u->n_extents - 1] : NULL;
+        struct seam_extent *e = u->n_extents ? &u->extents[u->n_extents - 1] : NULL;
         uint64_t begin = align_down(t->file_off), end = align_up(t->file_off + t->n_bytes);
         if (e && e->shard == t->shard && begin <= e->off + e->len) {
             if (end > e->off + e->len) {
@@ -210,7 +231,7 @@ static seam_status lay_out(struct tensor_list *list, struct unit *u, struct seam
             }
         } else {
             e = &u->extents[u->n_extents++];
-            *e = (struct extent){t->shard, begin, end - begin, 0, u->bytes};
+            *e = (struct seam_extent){t->shard, begin, end - begin, 0, u->bytes};
             u->bytes += e->len;
         }
         e->need = t->file_off + t->n_bytes - e->off;
@@ -264,35 +285,54 @@ struct seam_store_sizes seam_store_measure(const struct seam_model *m, bool with
 
 /* ---- tensor headers ---- */
 
-static struct ggml_tensor **header_of(struct seam_store *s, uint32_t layer, enum seam_role role)
+static struct ggml_tensor *find_header(struct seam_store *s, const struct seam_tensor *src)
 {
-    return role < SEAM_ROLE_LAYER_COUNT ? &s->layer[layer][role]
+    return ggml_get_tensor(s->ctx, src->name);
+}
+
+static struct ggml_tensor **header_of(struct seam_store *s, uint32_t layer,
+                                      enum seam_store_kind kind, enum seam_role role)
+{
+    return role < SEAM_ROLE_LAYER_COUNT ? &s->layer[layer][kind][role]
                                         : &s->global[role - SEAM_ROLE_LAYER_COUNT];
 }
 
+/* Others are read in rows, transposed or multiplied head by head. */
+static bool only_multiplied(enum seam_role role)
+{
+    return role != SEAM_ROLE_TOKEN_EMBD && role != SEAM_ROLE_ATTN_KV_B &&
+           role != SEAM_ROLE_ATTN_K_B && role != SEAM_ROLE_ATTN_V_B;
+}
+
+/* ggml says by t->extra whether it has a faster order for this type, shape and processor. */
+static void mark_repack(struct seam_store *s, struct ggml_tensor *t)
+{
+    t->buffer = s->repack_mark;
+    if (ggml_backend_buffer_init_tensor(t->buffer, t) != GGML_STATUS_SUCCESS || !t->extra) {
+        t->buffer = NULL;
+        t->extra = NULL;
+    }
+    s->rearranges |= t->extra != NULL;
+}
+
+/* One header a tensor, also where the head is the embedding, or all layers share one tensor. */
 static void make_header(void *user, const struct seam_tensor *src, uint32_t layer,
-                        enum seam_role role)
+                        enum seam_store_kind kind, enum seam_role role)
 {
     struct seam_store *s = user;
-    struct ggml_tensor **slot = header_of(s, layer, role);
+    struct ggml_tensor **slot = header_of(s, layer, kind, role);
+    if (!*slot)
+        *slot = find_header(s, src);
     if (*slot)
         return;
-    const struct seam_tensor *embd = seam_model_global(s->model, SEAM_ROLE_TOKEN_EMBD);
-    if (role == SEAM_ROLE_OUTPUT && src == embd) {
-        *slot = *header_of(s, 0, SEAM_ROLE_TOKEN_EMBD); /* tied: one header */
-        return;
-    }
     int64_t ne[4];
     for (int i = 0; i < 4; i++)
         ne[i] = (int64_t)src->ne[i];
     *slot = ggml_new_tensor(s->ctx, (enum ggml_type)src->type->id, (int)src->n_dims, ne);
     ggml_set_name(*slot, src->name);
     (*slot)->data = SEAM_STORE_NOWHERE;
-}
-
-static struct ggml_tensor *find_header(struct seam_store *s, const struct seam_tensor *src)
-{
-    return ggml_get_tensor(s->ctx, src->name);
+    if (s->repack_mark && only_multiplied(role))
+        mark_repack(s, *slot);
 }
 
 static seam_status make_headers(struct seam_store *s, struct seam_err *err)
@@ -328,48 +368,58 @@ static seam_status check_sizes(const struct unit *u, struct seam_err *err)
 static void place(struct seam_store *s, const struct unit *u, uint64_t at)
 {
     for (size_t i = 0; i < u->n_items; i++) {
-        u->items[i].t->buffer = s->buffer;
-        u->items[i].t->data = s->arena + at + u->items[i].at;
+        struct ggml_tensor *t = u->items[i].t;
+        t->buffer = t->extra ? s->repack : s->buffer;
+        t->data = s->arena + at + u->items[i].at;
     }
 }
 
 /* ---- reading ---- */
 
-static bool stopping(struct seam_store *s)
+static bool stopping(void *user)
 {
+    struct seam_store *s = user;
     pthread_mutex_lock(&s->lock);
     bool yes = s->stop || s->quit;
     pthread_mutex_unlock(&s->lock);
     return yes;
 }
 
-static seam_status read_extent(struct seam_store *s, const struct extent *e, uint64_t at,
-                               bool stoppable, struct seam_err *err)
+/* Rearrange a matrix where it lies, some rows at a time through a copy. */
+static seam_status repack(struct seam_store *s, const struct ggml_tensor *t, uint8_t *data,
+                          struct seam_err *err)
 {
-    const struct seam_catalog *c = seam_model_catalog(s->model);
-    for (uint64_t done = 0; done < e->need;) {
-        if (stoppable && stopping(s))
-            return seam_fail(err, SEAM_ECANCELED, "canceled");
-        uint64_t len = e->len - done < SLICE ? e->len - done : SLICE;
-        uint64_t need = e->need - done < len ? e->need - done : len;
-        seam_status st = seam_os_pread_some(s->fds[e->shard], s->arena + at + e->at + done,
-                                            (size_t)len, (size_t)need, e->off + done, err);
-        if (st != SEAM_OK)
-            return seam_wrap(err, st, "%s", seam_catalog_shard_path(c, e->shard));
-        done += len;
+    struct ggml_tensor part = *t;
+    int64_t rows = ggml_nrows(t), step = REPACK_ROWS;
+    uint8_t *copy = malloc((size_t)step * t->nb[1]);
+    if (!copy)
+        return seam_fail(err, SEAM_ENOMEM, "no memory to rearrange %s", t->name);
+    part.buffer = s->repack;
+    part.ne[2] = part.ne[3] = 1;
+    for (int64_t at = 0; at < rows; at += step) {
+        part.ne[1] = rows - at < step ? rows - at : step;
+        part.nb[2] = part.nb[3] = (size_t)part.ne[1] * t->nb[1];
+        part.data = data + (size_t)at * t->nb[1];
+        memcpy(copy, part.data, part.nb[2]);
+        ggml_backend_tensor_set(&part, copy, 0, part.nb[2]);
     }
+    free(copy);
     return SEAM_OK;
 }
 
 static seam_status read_unit(struct seam_store *s, const struct unit *u, uint64_t at,
                              bool stoppable, struct seam_err *err)
 {
-    for (size_t i = 0; i < u->n_extents; i++) {
-        seam_status st = read_extent(s, &u->extents[i], at, stoppable, err);
-        if (st != SEAM_OK)
-            return st;
+    seam_status st = seam_reader_read(s->reader, u->extents, u->n_extents, s->arena + at,
+                                      stoppable ? stopping : NULL, s, err);
+    for (size_t i = 0; st == SEAM_OK && i < u->n_items; i++) {
+        if (stoppable && stopping(s))
+            return seam_fail(err, SEAM_ECANCELED, "canceled");
+        const struct item *it = &u->items[i];
+        if (it->t->extra)
+            st = repack(s, it->t, s->arena + at + it->at, err);
     }
-    return SEAM_OK;
+    return st;
 }
 
 /* ---- the ring ---- */
@@ -455,29 +505,12 @@ static void *loader_main(void *arg)
     return NULL;
 }
 
-/* A model replaced under a streaming node would mix two models' weights without a word. */
-static seam_status check_unchanged(const struct seam_store *s, struct seam_err *err)
-{
-    const struct seam_catalog *c = seam_model_catalog(s->model);
-    for (uint32_t i = 0; i < seam_catalog_shard_count(c); i++) {
-        struct stat now;
-        if (fstat(s->fds[i], &now) != 0)
-            return seam_fail(err, SEAM_EIO, "%s: %s", seam_catalog_shard_path(c, i),
-                             strerror(errno));
-        if (now.st_size != s->opened[i].st_size || now.st_mtime != s->opened[i].st_mtime)
-            return seam_fail(err, SEAM_EFORMAT,
-                             "%s has changed since it was opened (start this process again)",
-                             seam_catalog_shard_path(c, i));
-    }
-    return SEAM_OK;
-}
-
 seam_status seam_store_begin(struct seam_store *s, const uint32_t *units, size_t n,
                              struct seam_err *err)
 {
     if (!s->streamed)
         return SEAM_OK;
-    seam_status st = check_unchanged(s, err);
+    seam_status st = seam_reader_unchanged(s->reader, err);
     if (st != SEAM_OK)
         return st;
     uint32_t *seq = malloc(n * sizeof *seq + 1);
@@ -545,6 +578,18 @@ void seam_store_release(struct seam_store *s, uint32_t unit)
     pthread_mutex_unlock(&s->lock);
 }
 
+void seam_store_abandon(struct seam_store *s)
+{
+    if (!s->streamed)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    if (s->failed == SEAM_OK)
+        s->failed = seam_fail(&s->failure, SEAM_ECANCELED, "canceled");
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void seam_store_end(struct seam_store *s)
 {
     if (!s->streamed)
@@ -560,32 +605,6 @@ void seam_store_end(struct seam_store *s)
 }
 
 /* ---- open and close ---- */
-
-static seam_status open_shards(struct seam_store *s, struct seam_err *err)
-{
-    const struct seam_catalog *c = seam_model_catalog(s->model);
-    uint32_t n = seam_catalog_shard_count(c);
-    s->fds = malloc((n + 1) * sizeof *s->fds);
-    s->opened = calloc(n + 1, sizeof *s->opened);
-    if (!s->fds || !s->opened)
-        return seam_fail(err, SEAM_ENOMEM, "no memory for %u files", n);
-    for (uint32_t i = 0; i <= n; i++)
-        s->fds[i] = -1;
-    for (uint32_t i = 0; i < n; i++) {
-        bool direct;
-        seam_status st =
-            seam_os_open_direct(seam_catalog_shard_path(c, i), &s->fds[i], &direct, err);
-        if (st != SEAM_OK)
-            return st;
-        if (fstat(s->fds[i], &s->opened[i]) != 0)
-            return seam_fail(err, SEAM_EIO, "%s: %s", seam_catalog_shard_path(c, i),
-                             strerror(errno));
-        if (!direct)
-            seam_debug("%s: no direct reads on this file system; they go through the page cache",
-                       seam_catalog_shard_path(c, i));
-    }
-    return SEAM_OK;
-}
 
 static seam_status build_units(struct seam_store *s, struct seam_err *err)
 {
@@ -634,25 +653,47 @@ static seam_status start_loader(struct seam_store *s, struct seam_err *err)
     return SEAM_OK;
 }
 
-static seam_status open_arena(struct seam_store *s, struct seam_device *d, uint64_t budget,
-                              struct seam_err *err)
+/* Pages of our own, or a buffer of ggml's that knows how to multiply what is rearranged. */
+static uint8_t *take_arena(struct seam_store *s)
+{
+    if (!s->rearranges)
+        return seam_os_pages_alloc(s->arena_bytes);
+    s->repack =
+        ggml_backend_buft_alloc_buffer(s->device->repack, s->arena_bytes + SEAM_DIRECT_ALIGN);
+    if (!s->repack)
+        return NULL;
+    ggml_backend_buffer_set_usage(s->repack, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    uintptr_t base = (uintptr_t)ggml_backend_buffer_get_base(s->repack);
+    return (uint8_t *)(uintptr_t)align_up(base);
+}
+
+seam_status seam_store_suffices(uint64_t budget, uint64_t largest, struct seam_err *err)
+{
+    char have[32];
+    if (!budget || budget >= largest)
+        return SEAM_OK;
+    return seam_fail(err, SEAM_ENOMEM,
+                     "a weights budget of %s is too small: the largest part of one layer is "
+                     "%llu bytes (use --weights-memory %lluK or more)",
+                     seam_size_format(budget, have, sizeof have), (unsigned long long)largest,
+                     (unsigned long long)(largest + 1023) / 1024);
+}
+
+static seam_status open_arena(struct seam_store *s, uint64_t budget, struct seam_err *err)
 {
     struct seam_store_sizes sizes = seam_store_measure(s->model, s->with_head);
-    char have[32], want[32];
-    if (budget && budget < sizes.largest)
-        return seam_fail(err, SEAM_ENOMEM,
-                         "a weights budget of %s is too small: the largest part of one layer is "
-                         "%llu bytes (use --weights-memory %lluK or more)",
-                         seam_size_format(budget, have, sizeof have),
-                         (unsigned long long)sizes.largest,
-                         (unsigned long long)(sizes.largest + 1023) / 1024);
+    char want[32];
+    seam_status st = seam_store_suffices(budget, sizes.largest, err);
+    if (st != SEAM_OK)
+        return st;
     s->streamed = budget && budget < sizes.all;
     s->arena_bytes = s->streamed ? align_down(budget) : sizes.all;
-    s->arena = seam_os_pages_alloc(s->arena_bytes);
+    s->arena = take_arena(s);
     if (!s->arena)
         return seam_fail(err, SEAM_ENOMEM, "the system refuses %s for weights",
                          seam_size_format(s->arena_bytes, want, sizeof want));
-    s->buffer = seam_device_wrap(d, s->arena, s->arena_bytes);
+    seam_os_pages_large(s->arena, s->arena_bytes);
+    s->buffer = seam_device_wrap(s->device, s->arena, s->arena_bytes);
     if (!s->buffer)
         return seam_fail(err, SEAM_EINTERNAL, "ggml refuses the weights arena");
     ggml_backend_buffer_set_usage(s->buffer, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
@@ -660,14 +701,17 @@ static seam_status open_arena(struct seam_store *s, struct seam_device *d, uint6
 }
 
 seam_status seam_store_open(struct seam_store **out, const struct seam_model *m, bool with_head,
-                            struct seam_err *err)
+                            struct seam_device *d, struct seam_err *err)
 {
     *out = NULL;
     struct seam_store *s = calloc(1, sizeof *s);
     if (!s)
         return seam_fail(err, SEAM_ENOMEM, "no memory for the weights store");
     s->model = m;
+    s->device = d;
     s->with_head = with_head;
+    if (d->repack)
+        s->repack_mark = ggml_backend_buft_alloc_buffer(d->repack, SEAM_DIRECT_ALIGN);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     seam_status st = make_headers(s, err);
@@ -681,12 +725,11 @@ seam_status seam_store_open(struct seam_store **out, const struct seam_model *m,
     return SEAM_OK;
 }
 
-seam_status seam_store_load(struct seam_store *s, struct seam_device *d, uint64_t budget,
-                            struct seam_err *err)
+seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_err *err)
 {
-    seam_status st = open_shards(s, err);
+    seam_status st = seam_reader_open(&s->reader, seam_model_catalog(s->model), err);
     if (st == SEAM_OK)
-        st = open_arena(s, d, budget, err);
+        st = open_arena(s, budget, err);
     if (st == SEAM_OK)
         st = s->streamed ? start_loader(s, err) : load_resident(s, err);
     return st == SEAM_OK ? st : seam_wrap(err, st, "load weights");
@@ -709,10 +752,13 @@ void seam_store_close(struct seam_store *s)
         stop_loader(s);
     if (s->buffer)
         ggml_backend_buffer_free(s->buffer);
-    seam_os_pages_free(s->arena, s->arena_bytes);
-    for (uint32_t i = 0; s->fds && i < seam_catalog_shard_count(seam_model_catalog(s->model)); i++)
-        if (s->fds[i] >= 0)
-            close(s->fds[i]);
+    if (s->repack_mark)
+        ggml_backend_buffer_free(s->repack_mark);
+    if (s->repack)
+        ggml_backend_buffer_free(s->repack);
+    else
+        seam_os_pages_free(s->arena, s->arena_bytes);
+    seam_reader_close(s->reader);
     for (uint32_t u = 0; s->units && u < seam_unit_count(s->model); u++)
         free_unit(&s->units[u]);
     if (s->ctx)
@@ -720,8 +766,6 @@ void seam_store_close(struct seam_store *s)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s->units);
-    free(s->fds);
-    free(s->opened);
     free(s->seq);
     free(s->ring);
     free(s);
@@ -737,9 +781,15 @@ uint64_t seam_store_arena_bytes(const struct seam_store *s)
     return s->arena_bytes;
 }
 
-struct ggml_tensor *seam_store_layer(const struct seam_store *s, uint32_t layer, enum seam_role r)
+void *seam_store_arena(const struct seam_store *s)
 {
-    return s->layer[layer][r];
+    return s->arena;
+}
+
+struct ggml_tensor *seam_store_layer(const struct seam_store *s, uint32_t layer,
+                                     enum seam_store_kind kind, enum seam_role r)
+{
+    return s->layer[layer][kind][r];
 }
 
 struct ggml_tensor *seam_store_global(const struct seam_store *s, enum seam_role r)

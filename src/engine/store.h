@@ -13,8 +13,10 @@
  *   ring: ......[ ffn 3 ][ attn 4 ][ ffn 4 .............
  *               ^ tail                        ^ head
  *
- * Reads bypass the page cache (base/os): whole extents, aligned outwards to SEAM_DIRECT_ALIGN, land
- * straight in the arena, and tensors point into it.
+ * Reads (reader.h) are whole extents, aligned outwards to SEAM_DIRECT_ALIGN, straight into the arena;
+ * tensors point into it. Matrices of types that the device multiplies faster in another order
+ * (struct seam_device, repack) are rearranged where they lie, resident or streamed alike, so that
+ * both give the same bits.
  * Thread: one consumer; the loader thread is internal. Inside src/engine only. */
 #ifndef SEAM_ENGINE_STORE_H
 #define SEAM_ENGINE_STORE_H
@@ -31,6 +33,8 @@ struct seam_store;
 uint32_t seam_unit_embed(const struct seam_model *m);
 uint32_t seam_unit_part(const struct seam_model *m, uint32_t layer, enum seam_part part);
 uint32_t seam_unit_last_kv(const struct seam_model *m);
+/* Does the last layer's KV-only unit hold this role? */
+bool seam_unit_last_kv_has(enum seam_role role);
 uint32_t seam_unit_head(const struct seam_model *m);
 uint32_t seam_unit_count(const struct seam_model *m);
 
@@ -40,18 +44,22 @@ struct seam_store_sizes { /* bytes, with alignment */
 };
 struct seam_store_sizes seam_store_measure(const struct seam_model *m, bool with_head);
 
+/* SEAM_ENOMEM: a budget (0: all) below the largest unit; the story says which would do. */
+seam_status seam_store_suffices(uint64_t budget, uint64_t largest, struct seam_err *err);
+
 /* Tensor headers and units only: enough to build graphs and measure them. Every header points
  * at SEAM_STORE_NOWHERE, which only says "not for the graph allocator". */
 #define SEAM_STORE_NOWHERE ((void *)(uintptr_t)SEAM_DIRECT_ALIGN)
 seam_status seam_store_open(struct seam_store **out, const struct seam_model *m, bool with_head,
-                            struct seam_err *err);
+                            struct seam_device *d, struct seam_err *err);
 /* Take the arena: budget 0 = all. SEAM_ENOMEM: below the largest unit. Resident weights are read
  * here, streamed ones from seam_store_begin on. */
-seam_status seam_store_load(struct seam_store *s, struct seam_device *d, uint64_t budget,
-                            struct seam_err *err);
+seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_err *err);
 void seam_store_close(struct seam_store *s);
 bool seam_store_streamed(const struct seam_store *s);
 uint64_t seam_store_arena_bytes(const struct seam_store *s);
+/* Where all weights lie from seam_store_load to close, resident or in turn. */
+void *seam_store_arena(const struct seam_store *s);
 
 /* Announce what will be acquired, in this order (copied). The loader starts at once.
  * SEAM_EFORMAT: the file was replaced or written to since it was opened (size or time). */
@@ -62,11 +70,17 @@ seam_status seam_store_begin(struct seam_store *s, const uint32_t *units, size_t
 seam_status seam_store_acquire(struct seam_store *s, uint32_t unit, uint64_t *wait_ns,
                                struct seam_span *read, struct seam_err *err);
 void seam_store_release(struct seam_store *s, uint32_t unit);
+/* Make a waiting or later acquire of this sequence fail with SEAM_ECANCELED, and the loader's read end. Any
+ * thread; the consumer still ends the sequence. */
+void seam_store_abandon(struct seam_store *s);
 /* End the sequence, early or not; stops the loader's reading ahead. */
 void seam_store_end(struct seam_store *s);
 
+/* A role's weight, or what stands beside it (struct seam_layer). NULL: there is none. */
+enum seam_store_kind { SEAM_STORE_WEIGHT, SEAM_STORE_SCALE, SEAM_STORE_BIAS, SEAM_STORE_KINDS };
 /* The ggml tensor of a catalogue tensor; its data is valid while its unit is acquired. */
-struct ggml_tensor *seam_store_layer(const struct seam_store *s, uint32_t layer, enum seam_role r);
+struct ggml_tensor *seam_store_layer(const struct seam_store *s, uint32_t layer,
+                                     enum seam_store_kind kind, enum seam_role r);
 struct ggml_tensor *seam_store_global(const struct seam_store *s, enum seam_role r);
 
 uint64_t seam_store_held_peak(const struct seam_store *s, bool reset); /* weight bytes */

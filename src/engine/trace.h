@@ -11,7 +11,8 @@ struct seam_span { /* first begin .. last end, and the time really busy in betwe
 };
 struct seam_trace_layer {
     struct seam_span read, compute, send;
-    uint64_t wait_ns; /* compute stood still for weights */
+    struct seam_span copy; /* to a device with memory of its own; stays on this machine */
+    uint64_t wait_ns;      /* compute stood still for weights */
 };
 struct seam_trace {
     uint32_t n_layer;
