@@ -15,7 +15,7 @@ ctest     = ctest --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := build
 .PHONY: build setup setup-cross demo run test check golden asan tsan fuzz bench format format-check tidy layers \
-        cross thimble-eval install clean help
+        cross thimble-eval install clean help plan-accuracy gpu-test gpu-bench
 
 ##@ Daily
 
@@ -71,8 +71,19 @@ fuzz: ## libFuzzer with ASan + UBSan, FUZZ_SECONDS=60 for each target (build-fuz
 	  CMAKE_ARGS="-DSEAM_FUZZ=ON -DCMAKE_C_COMPILER=clang -DSEAM_SANITIZE=address,undefined"
 	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 
-bench: build ## rates of this machine by prompt length, weights resident and streamed (CSV)
+bench: build ## this machine beside llama-bench and its own limits (BENCH_ARGS='-l PATH FILE...')
 	@tools/bench.sh -b $(BUILD)/seam $(BENCH_ARGS)
+
+plan-accuracy: build ## probe, plan, then measure three models: how near a plan of this machine is (ten minutes, a quiet machine)
+	@tools/plan_accuracy.py -b $(BUILD)/seam -w $(BUILD)/plan-accuracy -o bench/results/plan-accuracy-$$(date +%F).json all
+
+gpu-test: ## on a machine with an NVIDIA GPU: kernels, the sweep against the CPU, 40 prompts of thimble
+	@$(MAKE) --no-print-directory build CMAKE_ARGS="-DSEAM_CUDA=ON"
+	@tools/gpu.sh test $(BUILD)
+
+gpu-bench: ## there: `seam bench sweep` on Kimi K2.6's shapes into bench/results (40 GB of disk, 48 GB of memory)
+	@$(MAKE) --no-print-directory build CMAKE_ARGS="-DSEAM_CUDA=ON"
+	@tools/gpu.sh bench $(BUILD)
 
 layers: ## fail when an include points upwards; print the arrows
 	@python3 tools/layers.py

@@ -5,6 +5,7 @@ set -uo pipefail
 story="$1"
 TMPDIR="$(mktemp -d "${TMPDIR:-/tmp}/seam-story.XXXXXX")"
 export TMPDIR
+export XDG_STATE_HOME="$TMPDIR/state" # no journal of a story in the home of who runs it
 set -m
 (cd "$TMPDIR" && exec bash "$story") </dev/null &
 group=$!

@@ -1,50 +1,36 @@
 #!/usr/bin/env bash
-# Measures this machine: prefill and decode rates by prompt length, weights resident and streamed, as CSV on stdout.
+# Compares Seam with llama-bench on a list of files and keeps the raw JSON of each in a folder.
 #
-#   tools/bench.sh [-m MODEL] [-b SEAM] [-n TOKENS] [LENGTH...]      lengths in words, about a token each
+#   tools/bench.sh [-b SEAM] [-l LLAMA_BENCH] [-o FOLDER] [-a 'MORE OPTIONS'] [FILE...]
 #
-# Runs alone on the machine or the numbers mean little. Timings come from `seam run --json`.
+# Files: thimble by default; `seam synth --like kimi-bench` and its like make larger ones. Without -l (and without
+# llama-bench in PATH) Seam is measured alone. -o: default a temporary folder; bench/results/ holds what the README shows, and
+# tools/bench_table.py makes the table. Nothing else may run on the machine.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
-model="$root/models/thimble-q8_0.gguf" seam="$root/build/seam" n=64
-while getopts m:b:n: o; do
+seam="$root/build/seam" peer="$(command -v llama-bench || true)" out="" more="-p 512 -n 32 -d 0 -r 3 --load --limit"
+while getopts b:l:o:a: o; do
     case $o in
-    m) model="$OPTARG" ;;
     b) seam="$OPTARG" ;;
-    n) n="$OPTARG" ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    l) peer="$OPTARG" ;;
+    o) out="$OPTARG" ;;
+    a) more="$OPTARG" ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- 128 1024 4096
-[ -f "$model" ] || { echo "bench: no model at $model (give one with -m)" >&2; exit 1; }
-tmp="$(mktemp -d)"
-trap 'rm -rf "$tmp"' EXIT
-
-words() { # the same text on every machine
-    awk -v n="$1" 'BEGIN {
-        split("the river window of a garden paper letter keeps small quiet answers and one number", w, " ")
-        x = 4711
-        for (i = 0; i < n; i++) { x = (x * 16807) % 2147483647; printf "%s ", w[x % 15 + 1] } }'
-}
-
-# A weights budget of 40% of the model: less than half, so that the sweep streams.
-budget="$(python3 -c 'import os, sys; print(os.path.getsize(sys.argv[1]) * 4 // 10)' "$model")"
-echo "prompt_tokens,weights,prefill_per_s,decode_per_s,first_token_ms,weights_held_mb,weights_read_mb,rss_mb"
-for length in "$@"; do
-    words "$length" >"$tmp/prompt"
-    for how in resident streamed; do
-        limit=()
-        [ $how = resident ] || limit=(--weights-memory "$budget")
-        SEAM_LOG="${SEAM_LOG:-warn}" "$seam" run -m "$model" -f "$tmp/prompt" -n "$n" --temp 0 --ignore-eos --json \
-            "${limit[@]}" >"$tmp/result"
-        python3 - "$tmp/result" "$how" <<'PY'
-import json, sys
-r = json.load(open(sys.argv[1]))
-t, m, n = r["timings_ms"], r["memory"], len(r["tokens"])
-assert m["streamed"] == (sys.argv[2] == "streamed"), m
-print(f'{r["prompt_tokens"]},{sys.argv[2]},{(r["prompt_tokens"] - 1) / t["compute"] * 1e3:.1f},{n / t["decode"] * 1e3:.2f},'
-      f'{t["first_token"]:.0f},{m["weights_peak"] / 1e6:.1f},{m["weights_read"] / 1e6:.1f},{m["rss"] / 1e6:.0f}')
-PY
-    done
+[ $# -gt 0 ] || set -- "$root/models/thimble-q8_0.gguf"
+[ -n "$out" ] || out="$(mktemp -d)"
+mkdir -p "$out"
+against=()
+[ -z "$peer" ] || against=(--against "llama-bench=$peer")
+[ -n "$peer" ] || echo "bench: no llama-bench (give one with -l): Seam alone" >&2
+for file in "$@"; do
+    name="$(basename "$file" .gguf)"
+    echo "bench: $name" >&2
+    # shellcheck disable=SC2086 # $more is words
+    "$seam" bench -m "$file" $more "${against[@]}" --json >"$out/$name.json.part"
+    mv "$out/$name.json.part" "$out/$name.json"
 done
+python3 "$root/tools/bench_table.py" --print "$out"
+echo "bench: raw results in $out" >&2

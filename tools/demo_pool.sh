@@ -9,6 +9,8 @@ MODEL="${MODEL:-$root/models/thimble-q8_0.gguf}"
 # Percent of the model's weight bytes that the sweep node may hold.
 WEIGHTS_PERCENT="${WEIGHTS_PERCENT:-45}"
 PORT="${PORT:-0}"
+# Compute threads of each process, for more than one pool on a machine; empty: each takes the performance cores.
+THREADS="${THREADS:-}"
 pool_dir="$(mktemp -d "${TMPDIR:-/tmp}/seam-demo.XXXXXX")"
 pool_pids=()
 
@@ -56,20 +58,23 @@ field() { # FILE KEY: a member of a JSON object on the first line
     python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"
 }
 
+# pool_start [NUMBER]: one pool; the number tells several apart. Leaves $base, $sweep_pid, $decode_pid.
 pool_start() {
+    local n="${1:-}"
     [ -x "$SEAM" ] || die "no $SEAM: build first (make)"
     [ -f "$MODEL" ] || die "no $MODEL: it comes with the repository (git lfs? a shallow copy?)"
     "$SEAM" inspect --json "$MODEL" >"$pool_dir/model.json"
     weights=$(field "$pool_dir/model.json" weight_bytes)
     budget=$((weights * WEIGHTS_PERCENT / 100))
-    start sweep-node node -m "$MODEL" --json --role sweep --name sweep --listen 127.0.0.1:0 \
-        --weights-memory "$budget" --memory "${SWEEP_MEMORY:-512M}"
+    start "sweep-node$n" node -m "$MODEL" --json --role sweep --name sweep --listen 127.0.0.1:0 \
+        --weights-memory "$budget" --memory "${SWEEP_MEMORY:-512M}" ${THREADS:+--threads "$THREADS"}
     sweep_pid=$pid
-    start decode-node node -m "$MODEL" --json --role decode --name decode --listen 127.0.0.1:0
+    start "decode-node$n" node -m "$MODEL" --json --role decode --name decode --listen 127.0.0.1:0 \
+        ${THREADS:+--threads "$THREADS"}
     decode_pid=$pid
-    start server serve -m "$MODEL" --port "$PORT" \
-        --node "$(field "$pool_dir/sweep-node.out" ready)" --node "$(field "$pool_dir/decode-node.out" ready)"
-    base="$(sed -n 's/^listening //p' "$pool_dir/server.out")"
+    start "server$n" serve -m "$MODEL" --port "$PORT" \
+        --node "$(field "$pool_dir/sweep-node$n.out" ready)" --node "$(field "$pool_dir/decode-node$n.out" ready)"
+    base="$(sed -n 's/^listening //p' "$pool_dir/server$n.out")"
     [ -n "$base" ] || die "the server did not say where it listens"
 }
 

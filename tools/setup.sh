@@ -113,7 +113,9 @@ put_file() {
 DEBS_COMMON=(
     gcc g++ "libc6-dev|libc-dev" make cmake ninja-build "pkg-config|pkgconf" git
     clang clang-tidy clang-format curl jq python3 ca-certificates
-    libggml-dev libyyjson-dev libfabric-dev libsodium-dev libmicrohttpd-dev libpcre2-dev
+    libggml-dev libyyjson-dev libfabric-dev libsodium-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libcyaml-dev libyaml-dev
+    "libcurl4-openssl-dev|libcurl4-gnutls-dev" libsqlite3-dev
+    "libopenblas-pthread-dev|libopenblas-openmp-dev"
     libxxhash-dev libcmocka-dev
 )
 # gcc-aarch64 compiles, qemu runs; the arm64 libraries come as a folder (tools/sysroot.sh), not as packages.
@@ -212,7 +214,7 @@ setup_ubuntu() {
 
 setup_macos() {
     command -v brew >/dev/null || die "needs Homebrew (brew); install it, then run 'make setup' again"
-    local wanted=(ggml libfabric libsodium libmicrohttpd yyjson pcre2 xxhash cmocka cmake ninja pkgconf
+    local wanted=(ggml libfabric libsodium libmicrohttpd yyjson pcre2 utf8proc libcyaml libyaml curl sqlite xxhash cmocka cmake ninja pkgconf
         jq llvm bash) have list=() p
     [ $CROSS = 1 ] && say "'make cross' is for Linux; nothing more to install on macOS"
     have=" $(brew list --formula -1 | tr '\n' ' ')"

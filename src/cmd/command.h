@@ -3,6 +3,8 @@
 #ifndef SEAM_CMD_COMMAND_H
 #define SEAM_CMD_COMMAND_H
 
+#include <yyjson.h>
+
 #include "cmd/option.h"
 
 size_t seam_command_count(void);
@@ -12,5 +14,8 @@ seam_status seam_command_find(const struct seam_command **out, const char *name,
                               struct seam_err *err);
 
 void seam_help_print(FILE *to); /* `seam --help`, by help.c */
+
+/* Version, commit, system and compiler, as `seam version --json` prints them, by version.c. */
+void seam_version_describe(yyjson_mut_doc *doc, yyjson_mut_val *into);
 
 #endif

@@ -6,6 +6,7 @@
 #include <yyjson.h>
 
 #include "base/size.h"
+#include "cmd/json.h"
 #include "cmd/option.h"
 #include "model/chat.h"
 #include "model/model.h"
@@ -89,7 +90,18 @@ static uint64_t active_values(const struct seam_model *m)
 
 static uint64_t kv_bytes(const struct seam_model *m)
 {
-    return (uint64_t)seam_model_hparams(m)->n_layer * seam_model_kv_values(m) * KV_BYTES;
+    uint64_t values = 0;
+    for (uint32_t layer = 0; layer < seam_model_hparams(m)->n_layer; layer++)
+        values += seam_model_kv_values(m, layer);
+    return values * KV_BYTES;
+}
+
+static uint64_t state_bytes(const struct seam_model *m)
+{
+    uint64_t values = 0;
+    for (uint32_t layer = 0; layer < seam_model_hparams(m)->n_layer; layer++)
+        values += seam_model_state_values(m, layer);
+    return values * sizeof(float);
 }
 
 static uint64_t global_bytes(const struct seam_model *m)
@@ -171,19 +183,36 @@ static void print_catalog(const struct facts *f)
     printf("%-12s%s\n", "fingerprint", print);
 }
 
+static void print_attention(const struct seam_hparams *hp)
+{
+    printf("%-12s", "attention");
+    if (hp->mla) {
+        printf("%" PRIu32 " heads: key %" PRIu32 " + rope %" PRIu32 ", value %" PRIu32
+               "; latent %" PRIu32 ", query rank ",
+               hp->n_head, hp->d_nope, hp->d_rope, hp->d_v, hp->kv_lora);
+        if (hp->q_lora)
+            printf("%" PRIu32 "\n", hp->q_lora);
+        else
+            printf("full\n");
+        return;
+    }
+    printf("%" PRIu32 " heads on %" PRIu32 " KV heads: key %" PRIu32 ", value %" PRIu32
+           ", rope %" PRIu32 "\n",
+           hp->n_head, hp->n_head_kv, hp->d_head, hp->d_v, hp->d_rope);
+    if (hp->n_recurrent)
+        printf("%-12sin %" PRIu32 " layers; DeltaNet in the other %" PRIu32 ": %" PRIu32
+               " value heads on %" PRIu32 " key heads, state %" PRIu32 " x %" PRIu32 "\n",
+               "", hp->n_layer - hp->n_recurrent, hp->n_recurrent, hp->ssm_heads_v, hp->ssm_heads_k,
+               hp->ssm_state, hp->ssm_state);
+}
+
 static void print_shape(const struct seam_model *m)
 {
     const struct seam_hparams *hp = seam_model_hparams(m);
     printf("\n%-12s%" PRIu32 " layers, hidden %" PRIu32 ", vocabulary %" PRIu32 ", context %" PRIu32
            "\n",
            "shape", hp->n_layer, hp->n_embd, hp->n_vocab, hp->n_ctx_train);
-    printf("%-12s%" PRIu32 " heads: key %" PRIu32 " + rope %" PRIu32 ", value %" PRIu32
-           "; latent %" PRIu32 ", query rank ",
-           "attention", hp->n_head, hp->d_nope, hp->d_rope, hp->d_v, hp->kv_lora);
-    if (hp->q_lora)
-        printf("%" PRIu32 "\n", hp->q_lora);
-    else
-        printf("full\n");
+    print_attention(hp);
     printf("%-12sbase %g", "rope", (double)hp->rope_base);
     if (hp->rope_ext_factor > 0)
         printf(", YaRN x%g from %" PRIu32 ", beta %g to %g", 1 / (double)hp->rope_freq_scale,
@@ -213,7 +242,8 @@ static bool same_bytes(const struct seam_model *m, uint32_t a, uint32_t b)
                seam_model_part_bytes(m, b, SEAM_PART_ATTN) &&
            seam_model_part_bytes(m, a, SEAM_PART_FFN) ==
                seam_model_part_bytes(m, b, SEAM_PART_FFN) &&
-           seam_model_layer(m, a)->dense == seam_model_layer(m, b)->dense;
+           seam_model_layer(m, a)->dense == seam_model_layer(m, b)->dense &&
+           seam_model_layer(m, a)->memory == seam_model_layer(m, b)->memory;
 }
 
 /* Layers of one size share a line. */
@@ -246,8 +276,8 @@ static void print_costs(const struct seam_model *m)
            size_text(kv_bytes(m)));
     printf("%-12s", "KV cache");
     for (size_t i = 0; i < N_CONTEXT; i++)
-        printf("%s%s at %" PRIu32 "k", i ? ", " : "", size_text(kv_bytes(m) * contexts[i]),
-               contexts[i] / 1024);
+        printf("%s%s at %" PRIu32 "k", i ? ", " : "",
+               size_text(kv_bytes(m) * contexts[i] + state_bytes(m)), contexts[i] / 1024);
     printf("\n");
 }
 
@@ -351,13 +381,16 @@ static void json_shape(const struct seam_hparams *hp, yyjson_mut_doc *d, yyjson_
     } u[] = {
         {"n_layer", hp->n_layer},
         {"n_dense", hp->n_dense},
+        {"n_recurrent", hp->n_recurrent},
         {"n_embd", hp->n_embd},
         {"n_vocab", hp->n_vocab},
         {"n_ctx_train", hp->n_ctx_train},
         {"n_head", hp->n_head},
+        {"n_head_kv", hp->n_head_kv},
         {"n_ff", hp->n_ff},
         {"q_lora", hp->q_lora},
         {"kv_lora", hp->kv_lora},
+        {"d_head", hp->d_head},
         {"d_nope", hp->d_nope},
         {"d_rope", hp->d_rope},
         {"d_v", hp->d_v},
@@ -366,6 +399,11 @@ static void json_shape(const struct seam_hparams *hp, yyjson_mut_doc *d, yyjson_
         {"n_expert_used", hp->n_expert_used},
         {"n_expert_shared", hp->n_expert_shared},
         {"n_ff_exp", hp->n_ff_exp},
+        {"n_ff_shexp", hp->n_ff_shexp},
+        {"ssm_kernel", hp->ssm_kernel},
+        {"ssm_state", hp->ssm_state},
+        {"ssm_heads_k", hp->ssm_heads_k},
+        {"ssm_heads_v", hp->ssm_heads_v},
         {"n_group", hp->n_group},
         {"n_group_used", hp->n_group_used},
     };
@@ -409,10 +447,11 @@ static void json_model(const struct facts *f, yyjson_mut_doc *d, yyjson_mut_val 
     yyjson_mut_obj_add_uint(d, root, "active_bytes_per_token", seam_model_active_bytes(m));
     yyjson_mut_obj_add_uint(d, root, "active_parameters", active_values(m));
     yyjson_mut_obj_add_uint(d, root, "kv_bytes_per_token", kv_bytes(m));
+    yyjson_mut_obj_add_uint(d, root, "state_bytes", state_bytes(m));
     yyjson_mut_val *kv = yyjson_mut_obj_add_obj(d, root, "kv_bytes");
     static const char *const keys[N_CONTEXT] = {"32768", "131072", "262144"};
     for (size_t i = 0; i < N_CONTEXT; i++)
-        yyjson_mut_obj_add_uint(d, kv, keys[i], kv_bytes(m) * contexts[i]);
+        yyjson_mut_obj_add_uint(d, kv, keys[i], kv_bytes(m) * contexts[i] + state_bytes(m));
     yyjson_mut_val *ignored = yyjson_mut_obj_add_arr(d, root, "ignored");
     for (size_t i = 0; i < seam_catalog_tensor_count(f->catalog); i++) {
         const struct seam_tensor *t = seam_catalog_tensor_at(f->catalog, i);
@@ -434,6 +473,8 @@ static void json_tokenizer(const struct facts *f, yyjson_mut_doc *d, yyjson_mut_
         add_str_n(d, o, "pre", pre);
     if (f->chat)
         yyjson_mut_obj_add_str(d, root, "chat_format", seam_chat_format_name(f->chat));
+    else
+        yyjson_mut_obj_add_str(d, root, "chat_error", f->chat_err.text);
 }
 
 static seam_status print_json(const struct facts *f, struct seam_err *err)
@@ -449,14 +490,7 @@ static seam_status print_json(const struct facts *f, struct seam_err *err)
         yyjson_mut_obj_add_str(d, root, "error", f->model_err.text);
     json_tokenizer(f, d, root);
     /* names in a hostile file may be no UTF-8 */
-    char *text =
-        yyjson_mut_write(d, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE,
-                         NULL);
-    if (text)
-        puts(text);
-    free(text);
-    yyjson_mut_doc_free(d);
-    return text ? SEAM_OK : seam_fail(err, SEAM_ENOMEM, "no memory for JSON");
+    return seam_json_put(d, YYJSON_WRITE_ALLOW_INVALID_UNICODE, err);
 }
 
 /* ---- the command ---- */

@@ -11,6 +11,13 @@ extern const struct seam_command seam_command_inspect;
 extern const struct seam_command seam_command_run;
 extern const struct seam_command seam_command_node;
 extern const struct seam_command seam_command_serve;
+extern const struct seam_command seam_command_synth;
+extern const struct seam_command seam_command_quantize;
+extern const struct seam_command seam_command_bench;
+extern const struct seam_command seam_command_plan;
+extern const struct seam_command seam_command_pull;
+extern const struct seam_command seam_command_check;
+extern const struct seam_command seam_command_probe;
 extern const struct seam_command seam_command_version;
 extern const struct seam_command seam_command_help;
 extern const struct seam_command seam_command_completion;
@@ -25,6 +32,13 @@ static const struct row {
     {&seam_command_run, false},
     {&seam_command_node, true},
     {&seam_command_serve, true},
+    {&seam_command_synth, false},
+    {&seam_command_quantize, false},
+    {&seam_command_bench, false},
+    {&seam_command_plan, false},
+    {&seam_command_pull, true},
+    {&seam_command_check, true},
+    {&seam_command_probe, true},
     {&seam_command_help, false},
     {&seam_command_version, false},
     {&seam_command_completion, false},

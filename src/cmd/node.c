@@ -12,8 +12,8 @@
 #include "pool/node.h"
 
 struct options {
-    const char *model, *role, *listen, *name, *kv;
-    uint64_t memory, weights_memory;
+    const char *model, *role, *listen, *name, *kv, *device;
+    uint64_t memory, weights_memory, device_memory;
     uint32_t ctx, lanes, threads, chunk;
     bool json;
 };
@@ -37,6 +37,11 @@ static const struct seam_option option_rows[] = {
     {"lanes", 0, SEAM_OPTION_U32, "N", AT(lanes),
      "prompts whose KV is kept at once (default 1 for a sweep node, else 2)", NULL},
     {"kv", 0, SEAM_OPTION_STRING, "TYPE", AT(kv), "type of KV values (default f16)", "f16|f32"},
+    {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device),
+     "who sweeps; auto: a GPU, where there is one, for the role sweep and MLA models (default auto)",
+     "auto|cpu|cuda"},
+    {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),
+     "most of a GPU's own memory (default: what is free there)", NULL},
     {"threads", 0, SEAM_OPTION_U32, "N", AT(threads),
      "compute threads (default: performance cores)", NULL},
     {"chunk", 0, SEAM_OPTION_U32, "N", AT(chunk), "tokens per graph in prefill (default 512)",
@@ -158,6 +163,8 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
                    .kv_type = strcmp(o->kv, "f32") ? SEAM_KV_F16 : SEAM_KV_F32,
                    .memory_bytes = o->memory,
                    .weights_bytes = o->weights_memory,
+                   .device = o->device,
+                   .device_memory_bytes = o->device_memory,
                    .chunk = o->chunk,
                    .n_threads = (int)o->threads},
     };
@@ -179,7 +186,7 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
 
 static int command(const struct seam_command *self, int argc, char **argv)
 {
-    struct options o = {.role = "both", .listen = "127.0.0.1:7330", .kv = "f16"};
+    struct options o = {.role = "both", .listen = "127.0.0.1:7330", .kv = "f16", .device = "auto"};
     struct seam_err err = {0};
     int n_operands = 0;
     seam_status st = seam_option_parse(self, &o, argc, argv, &n_operands, &err);

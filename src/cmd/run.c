@@ -20,7 +20,7 @@
 #include "serve/stop.h"
 
 struct options {
-    const char *model, *prompt, *file, *score, *kv, *path;
+    const char *model, *prompt, *file, *score, *kv, *path, *device;
     struct seam_option_list stop, nodes;
     uint32_t n, ctx, chunk, threads, top_k, penalty_window;
     float temp, top_p, min_p, repetition, frequency, presence;
@@ -64,6 +64,8 @@ static const struct seam_option option_rows[] = {
     {"kv", 0, SEAM_OPTION_STRING, "TYPE", AT(kv), "KV cache type (default f16)", "f16|f32"},
     {"chunk", 0, SEAM_OPTION_U32, "N", AT(chunk), "tokens per graph in prefill (default 512)",
      NULL},
+    {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device), "who reads the prompt (default cpu)",
+     "auto|cpu|cuda"},
     {"threads", 't', SEAM_OPTION_U32, "N", AT(threads),
      "compute threads (default: the performance cores)", NULL},
     {"node", 0, SEAM_OPTION_LIST, "ADDR", AT(nodes),
@@ -167,7 +169,9 @@ static seam_status render_chat(struct run *r, const char *text, size_t len, stru
         yyjson_mut_doc_set_root(doc, messages);
         fixed = yyjson_mut_doc_imut_copy(doc, NULL);
     }
-    struct seam_chat_opts opts = {.thinking = r->o->thinking};
+    char today[SEAM_CHAT_DAY];
+    seam_chat_today(today);
+    struct seam_chat_opts opts = {.thinking = r->o->thinking, .today = today};
     st = fixed ? seam_chat_render(format, r->tokenizer, yyjson_doc_get_root(fixed), NULL, &opts,
                                   &r->prompt, err)
                : seam_fail(err, SEAM_ENOMEM, "no memory for the message");
@@ -411,6 +415,7 @@ static seam_status run_here(struct run *r, struct seam_err *err)
         .kv_type = !strcmp(o->kv, "f32") ? SEAM_KV_F32 : SEAM_KV_F16,
         .memory_bytes = o->memory,
         .weights_bytes = o->weights_memory,
+        .device = o->device,
         .chunk = o->chunk,
         .n_threads = (int)o->threads,
     };
@@ -691,8 +696,13 @@ static void release(struct run *r)
 
 static int command(const struct seam_command *self, int argc, char **argv)
 {
-    struct options o =
-        {.n = 128, .temp = 1, .top_p = 1, .repetition = 1, .kv = "f16", .path = "auto"};
+    struct options o = {.n = 128,
+                        .temp = 1,
+                        .top_p = 1,
+                        .repetition = 1,
+                        .kv = "f16",
+                        .device = "cpu",
+                        .path = "auto"};
     struct seam_err err = {0};
     int n_operands = 0;
     seam_status st = seam_option_parse(self, &o, argc, argv, &n_operands, &err);

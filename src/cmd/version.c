@@ -35,6 +35,16 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+void seam_version_describe(yyjson_mut_doc *doc, yyjson_mut_val *into)
+{
+    yyjson_mut_obj_add_str(doc, into, "version", SEAM_VERSION);
+    yyjson_mut_obj_add_str(doc, into, "commit", SEAM_COMMIT);
+    yyjson_mut_obj_add_uint(doc, into, "wire_version", SEAM_WIRE_VERSION);
+    yyjson_mut_obj_add_str(doc, into, "system", SYSTEM);
+    yyjson_mut_obj_add_str(doc, into, "machine", MACHINE);
+    yyjson_mut_obj_add_str(doc, into, "compiler", COMPILER);
+}
+
 static seam_status print_json(void)
 {
     seam_status st = SEAM_ENOMEM;
@@ -44,12 +54,7 @@ static seam_status print_json(void)
     char yyjson[32];
     snprintf(yyjson, sizeof yyjson, "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
     yyjson_mut_doc_set_root(doc, root);
-    yyjson_mut_obj_add_str(doc, root, "version", SEAM_VERSION);
-    yyjson_mut_obj_add_str(doc, root, "commit", SEAM_COMMIT);
-    yyjson_mut_obj_add_uint(doc, root, "wire_version", SEAM_WIRE_VERSION);
-    yyjson_mut_obj_add_str(doc, root, "system", SYSTEM);
-    yyjson_mut_obj_add_str(doc, root, "machine", MACHINE);
-    yyjson_mut_obj_add_str(doc, root, "compiler", COMPILER);
+    seam_version_describe(doc, root);
     yyjson_mut_obj_add_str(doc, root, "yyjson", yyjson);
     char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
     if (text) {

@@ -12,13 +12,15 @@ out="${SEAM_MACOS_BUILD:-build-macos}"
 rm -rf "$out"
 mkdir -p "$out/include/rdma"
 
-for header in ggml.h ggml-alloc.h ggml-backend.h ggml-cpu.h gguf.h yyjson.h xxhash.h microhttpd.h sodium.h pcre2.h \
-    cmocka.h; do
+for header in ggml.h ggml-alloc.h ggml-backend.h ggml-cpu.h gguf.h yyjson.h xxhash.h microhttpd.h sodium.h pcre2.h utf8proc.h yaml.h \
+    sqlite3.h cmocka.h; do
     for dir in /usr/include "/usr/include/$(gcc -print-multiarch 2>/dev/null)" /usr/local/include; do
         [ -e "$dir/$header" ] && cp "$dir/$header" "$out/include/" && break
     done
     [ -e "$out/include/$header" ] || { echo "cross: no $header; run 'make setup'" >&2; exit 1; }
 done
+cp -r /usr/include/cyaml "$out/include/"
+cp -r "/usr/include/$(gcc -print-multiarch)/curl" "$out/include/"
 cp -r /usr/include/sodium "$out/include/"
 cp -r /usr/include/rdma/*.h "$out/include/rdma/"
 
@@ -28,6 +30,7 @@ mapfile -t warnings < <(sed -n '/target_compile_options(seam_options INTERFACE$/
 [ ${#warnings[@]} -ge 15 ] || { echo "cross: found only ${#warnings[@]} warning options in cmake/SeamCompiler.cmake" >&2; exit 1; }
 flags=(-target aarch64-macos -std=gnu11 -O1 "${warnings[@]}" -Werror -D_GNU_SOURCE -D_DARWIN_C_SOURCE
     -D_FILE_OFFSET_BITS=64 -DSEAM_VERSION='"0"' -DSEAM_SOURCE_DIR='"."' -DSEAM_BINARY='"seam"'
+    -DSEAM_LIBFABRIC_FILE='"libfabric.1.dylib"' -DSEAM_LIBFABRIC_DIR='"/opt/homebrew/lib"'
     -Isrc -Itests -isystem "$out/include")
 
 mapfile -t sources < <(find src tests/unit tests/fuzz -name '*.c' ! -name '*_linux.c' ! -path 'src/engine/cuda/*' | sort)

@@ -5,7 +5,8 @@
 set -euo pipefail
 CACHE="${SEAM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seam}"
 ROOT="$CACHE/aarch64-sysroot"
-WANTED=(libggml-dev libyyjson-dev libfabric-dev libsodium-dev libmicrohttpd-dev libpcre2-dev libxxhash-dev
+WANTED=(libggml-dev libyyjson-dev libfabric-dev libsodium-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libcyaml-dev libyaml-dev libxxhash-dev
+    libcurl4-openssl-dev libsqlite3-dev
     libcmocka-dev libc6-dev libgcc-s1 libstdc++6)
 STAMP="${WANTED[*]} v2"
 

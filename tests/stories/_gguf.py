@@ -108,7 +108,20 @@ def arch(f, raw):
     raw[: f.data_at] = raw[: f.data_at].replace(b"deepseek2", b"deepsink9")
 
 
+def template(f, raw):
+    """A chat template that nobody knows, as long as the one that is there."""
+    at = f.keys["tokenizer.chat_template"][1]
+    (n,) = struct.unpack_from("<Q", raw, at)
+    raw[at + 8 : at + 8 + n] = b"x" * n
+
+
+def last_bit(f, raw):
+    raw[-1] ^= 1
+
+
 PATCHES = {
+    "template": template,
+    "last-bit": last_bit,
     "magic": lambda f, raw: put(raw, 0, "<4s", b"GGML"),
     "big-endian": lambda f, raw: put(raw, 4, "<I", 3 << 24),
     "version-1": lambda f, raw: put(raw, 4, "<I", 1),

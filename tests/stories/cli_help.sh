@@ -32,7 +32,7 @@ for c in $(seam_commands); do
     refuses 2 "unknown option --hlep: did you mean --help\\?" "$c" --hlep
 done
 [ "$(seam_commands | wc -l)" -ge 8 ] || bad "fewer commands than there are"
-for c in inspect run node serve version help completion man; do
+for c in inspect run node serve synth quantize bench plan pull version help completion man; do
     seam_commands | grep -qx $c || bad "no command $c"
 done
 

@@ -54,7 +54,8 @@ def short(c, n):
     return c["steps"][:n - 1] + [[c["steps"][n - 1][0], c["steps"][-1][1]]]
 
 
-for n, (c, say) in enumerate(((rows[0], whole), (rows[1], streamed), (rows[2], whole))):
+# not rows[2]: the one chain of 200 whose last word thimble misreads (models/README.md)
+for n, (c, say) in enumerate(((rows[0], whole), (rows[1], streamed), (rows[3], whole))):
     answer = chain(c, short(c, 3 + n), say)
     check(c["want"] in answer, f"answer {answer!r} has {c['want']}")
 

@@ -403,7 +403,7 @@ static void test_missing_shard(void **state)
     unlink(path("m-00002-of-00003.gguf"));
     expect_open_fails(
         "m-00003-of-00003.gguf", SEAM_ENOTFOUND,
-        "shard 2 of 3 is missing: m-00002-of-00003.gguf (fetch it into the same folder)");
+        "shard 2 of 3 is missing: m-00002-of-00003.gguf (fetch it into the same folder: `seam pull`)");
 }
 
 static void test_extra_shard(void **state)

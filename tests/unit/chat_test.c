@@ -119,8 +119,8 @@ static void test_turns(void **state)
 static void test_default_system(void **state)
 {
     (void)state;
-    struct seam_tokenizer *t =
-        open_tokenizer("{%- x -%}You are Kimi, an AI assistant created by Moonshot AI.{% y %}");
+    struct seam_tokenizer *t = open_tokenizer(
+        "{%- x -%}<|im_assistant|><|im_middle|><think>thinking is false You are Kimi, an AI assistant created by Moonshot AI.{% y %}");
     expect(t, "[{\"role\":\"user\",\"content\":\"a\"}]", NULL, plain,
            "{<|im_system|>}system{<|im_middle|>}You are Kimi, an AI assistant created by Moonshot "
            "AI.{<|im_end|>}{<|im_user|>}user{<|im_middle|>}a{<|im_end|>}" OPEN);
@@ -363,7 +363,8 @@ static void expect_events(const struct seam_tokenizer *t, bool thinking, const c
     struct seam_chat_parser *p;
     struct log l = {.n = 0};
     assert_int_equal(seam_tokenizer_encode_special(t, reply, strlen(reply), &ids, NULL), SEAM_OK);
-    assert_int_equal(seam_chat_parser_open(&p, format_of(t), t, thinking, on_event, &l, NULL),
+    const struct seam_chat_expect expect = {.thinking = thinking};
+    assert_int_equal(seam_chat_parser_open(&p, format_of(t), t, &expect, on_event, &l, NULL),
                      SEAM_OK);
     for (size_t i = 0; i < ids.n; i++)
         seam_chat_parser_feed(p, ids.ids[i]);
@@ -445,7 +446,7 @@ static void test_unknown_format(void **state)
     seam_catalog_close(c);
     const struct seam_chat_format *f;
     assert_int_equal(seam_chat_format_find(&f, t, &err), SEAM_EUNSUPPORTED);
-    assert_non_null(strstr(err.text, "<|im_middle|>"));
+    assert_non_null(strstr(err.text, "no chat template"));
     seam_tokenizer_close(t);
 }
 

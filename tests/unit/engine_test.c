@@ -121,11 +121,17 @@ static double worst(const struct golden *g, const float *ours, uint32_t first)
     return most;
 }
 
-/* Call fn for every golden case; there must be some. */
+/* Call fn for every golden case; there must be some of every architecture. */
 static void for_golden(void (*fn)(const struct golden *g))
 {
+    static const char *const archs[] = {"deepseek2", "llama",  "qwen3",
+                                        "qwen3moe",  "qwen35", "qwen35moe"};
     glob_t found;
-    assert_int_equal(glob(GOLDEN "deepseek2-*.json", 0, NULL, &found), 0);
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+        char pattern[256];
+        snprintf(pattern, sizeof pattern, GOLDEN "%s-*.json", archs[i]);
+        assert_int_equal(glob(pattern, i ? GLOB_APPEND : 0, NULL, &found), 0);
+    }
     for (size_t i = 0; i < found.gl_pathc; i++) {
         char name[256];
         const char *base = strrchr(found.gl_pathv[i], '/') + 1;
@@ -206,10 +212,13 @@ static void prefix(const struct golden *g)
              n_layer = seam_model_hparams(g->model)->n_layer;
     struct seam_engine *e = open_engine(g, &o);
     assert_int_equal(seam_engine_prefill(e, 1, g->tokens, half, NULL, NULL, &err), SEAM_OK);
-    for (uint32_t layer = 0; layer < n_layer; layer++)
-        memcpy(seam_engine_kv_rows(e, 0, layer, 0), seam_engine_kv_rows(e, 1, layer, 0),
-               half * seam_engine_kv_row_bytes(e));
-    seam_engine_kv_set_len(e, 0, half);
+    for (uint32_t layer = 0; layer < n_layer; layer++) {
+        seam_engine_memory_begin(e, 0, layer);
+        memcpy(seam_engine_memory_at(e, 0, layer, 0), seam_engine_memory_at(e, 1, layer, 0),
+               seam_engine_memory_bytes(e, layer, half));
+        seam_engine_memory_end(e, 0, layer, half);
+    }
+    assert_int_equal(seam_engine_kv_set_len(e, 0, half), half);
     float *ours = run(e, g, first);
     assert_true(worst(g, ours, first) <= TOLERANCE);
     free(ours);
@@ -233,7 +242,7 @@ static seam_status on_piece(void *user, uint32_t layer, uint32_t pos, uint32_t n
 {
     struct pieces *p = user;
     assert_non_null(rows);
-    assert_true(bytes > 0 && bytes % n == 0);
+    assert_true(bytes > 0);
     assert_int_equal(pos, p->seen[layer]);
     p->seen[layer] += n;
     if (layer == p->stop_at)

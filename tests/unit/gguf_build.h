@@ -205,7 +205,18 @@ static const char *const gb_specials[] = {
     "<|tool_calls_section_end|>",
     "<|tool_call_begin|>",
     "<|tool_call_argument_begin|>",
-    "<|tool_call_end|>"};
+    "<|tool_call_end|>",
+    "<|im_start|>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|python_tag|>",
+};
 #define GB_N_SPECIALS (sizeof gb_specials / sizeof *gb_specials)
 #define GB_FIRST_USER 8u
 

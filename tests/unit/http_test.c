@@ -47,6 +47,7 @@ static atomic_bool decode_alive = true;
 static struct seam_sampling last_sampling;
 static uint32_t last_max_tokens;
 static bool last_thinking, last_had_tools;
+static bool format_known = true;
 
 /* Tokens of the fake vocabulary below 256 are bytes of content. */
 enum { T_THINK = 1000, T_TOOL, T_ARGS, T_TOOL_END };
@@ -64,10 +65,29 @@ static struct seam_tokenizer fake_tokenizer;
 seam_status seam_chat_format_find(const struct seam_chat_format **out,
                                   const struct seam_tokenizer *t, struct seam_err *err)
 {
+    static const char format[] = "a pointer is all that is needed of it";
     (void)t;
-    (void)err;
-    *out = NULL;
-    return SEAM_OK;
+    *out = format_known ? (const void *)format : NULL;
+    return format_known ? SEAM_OK
+                        : seam_fail(err, SEAM_EUNSUPPORTED, "looks like a stranger's; sorry");
+}
+
+enum seam_chat_thinking seam_chat_format_thinking(const struct seam_chat_format *f,
+                                                  const struct seam_tokenizer *t)
+{
+    (void)f;
+    (void)t;
+    return SEAM_CHAT_ON;
+}
+
+void seam_chat_today(char out[SEAM_CHAT_DAY])
+{
+    snprintf(out, SEAM_CHAT_DAY, "05 Dec 2026");
+}
+
+uint64_t seam_chat_salt(const struct seam_tokens *prompt)
+{
+    return prompt->n;
 }
 
 seam_status seam_tokens_push(struct seam_tokens *t, int32_t id, struct seam_err *err)
@@ -97,12 +117,6 @@ bool seam_tokenizer_is_stop(const struct seam_tokenizer *t, int32_t id)
     return id == 1999;
 }
 
-int32_t seam_tokenizer_find(const struct seam_tokenizer *t, const char *name)
-{
-    (void)t;
-    return strcmp(name, "<think>") ? -1 : 5;
-}
-
 seam_status seam_chat_render(const struct seam_chat_format *f, const struct seam_tokenizer *t,
                              yyjson_val *messages, yyjson_val *tools,
                              const struct seam_chat_opts *opts, struct seam_tokens *out,
@@ -125,12 +139,14 @@ seam_status seam_chat_render(const struct seam_chat_format *f, const struct seam
 }
 
 seam_status seam_chat_parser_open(struct seam_chat_parser **out, const struct seam_chat_format *f,
-                                  const struct seam_tokenizer *t, bool thinking,
-                                  seam_chat_event_fn fn, void *user, struct seam_err *err)
+                                  const struct seam_tokenizer *t,
+                                  const struct seam_chat_expect *expect, seam_chat_event_fn fn,
+                                  void *user, struct seam_err *err)
 {
     (void)f;
     (void)t;
-    (void)thinking;
+    assert_true(expect->thinking == last_thinking && (expect->tools != NULL) == last_had_tools);
+    assert_int_equal(expect->salt, 10);
     (void)err;
     *out = calloc(1, sizeof **out);
     assert_non_null(*out);
@@ -492,6 +508,23 @@ static void test_tools_and_thoughts(void **state)
     assert_false(last_thinking);
 }
 
+static int start_unknown(void **state)
+{
+    format_known = false;
+    int r = start(state);
+    format_known = true;
+    return r;
+}
+
+/* The server is there; only chats are refused, with the reason. */
+static void test_unknown_format(void **state)
+{
+    (void)state;
+    EXPECT(chat("hello", ""), 501, "\"code\":\"unsupported\"", "looks like a stranger's; sorry",
+           "x-should-retry: false");
+    EXPECT(chat("hello", ",\"stream\":true"), 501, "looks like a stranger's; sorry");
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -727,6 +760,7 @@ int main(void)
         TEST(test_whole_reply),
         TEST(test_tools_and_thoughts),
         TEST(test_refusals),
+        cmocka_unit_test_setup_teardown(test_unknown_format, start_unknown, stop),
         TEST(test_stream),
         TEST(test_stream_keeps_alive),
         TEST(test_stream_of_a_queued_request),

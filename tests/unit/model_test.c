@@ -84,7 +84,7 @@ static void test_plain(void **state)
     near(hp->beta_fast, 32);
     assert_int_equal(hp->n_ctx_orig, 512);
     assert_int_equal(hp->n_group, 1);
-    assert_int_equal(seam_model_kv_values(m), 48);
+    assert_int_equal(seam_model_kv_values(m, 0), 48);
     assert_string_equal(seam_model_arch(m), "deepseek2");
 
     const struct seam_layer *l0 = seam_model_layer(m, 0), *l1 = seam_model_layer(m, 1);
@@ -243,8 +243,8 @@ static void test_refused(void **state)
     (void)state;
     struct gb_mla o = {.n_dense = 1};
     struct gb b = {0};
-    gb_str(&b, "general.architecture", "llama");
-    expect_fail(&b, SEAM_EUNSUPPORTED, "architecture 'llama'; Seam runs deepseek2");
+    gb_str(&b, "general.architecture", "mamba");
+    expect_fail(&b, SEAM_EUNSUPPORTED, "architecture 'mamba'; Seam runs deepseek2");
     b = (struct gb){0};
     expect_fail(&b, SEAM_EFORMAT, "general.architecture is missing");
 
@@ -253,8 +253,8 @@ static void test_refused(void **state)
     expect_fail(&b, SEAM_EFORMAT, "has the shape [64, 63]; by the keys it is [64, 64]");
 
     b = mla(&o);
-    gb_f32_tensor(&b, "blk.1.ffn_up_exps.scale", 1, 8);
-    expect_fail(&b, SEAM_EUNSUPPORTED, "blk.1.ffn_up_exps.scale");
+    gb_f32_tensor(&b, "blk.1.attn_k_b.scale", 1, 8);
+    expect_fail(&b, SEAM_EUNSUPPORTED, "blk.1.attn_k_b.scale");
 
     b = mla(&(struct gb_mla){.n_dense = 1, .skip = "output_norm.weight"});
     uint64_t ne[1] = {64};

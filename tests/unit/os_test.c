@@ -198,6 +198,83 @@ static void a_deadline_lies_ahead(void **state)
     assert_in_range(far.tv_sec - near.tv_sec, 3599, 3601);
 }
 
+static void run_shell(const char *script, struct seam_os_child *child)
+{
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    struct seam_err err = {0};
+    *child = (struct seam_os_child){0};
+    assert_int_equal(seam_os_run(argv, child, &err), SEAM_OK);
+}
+
+static void a_program_runs_to_its_end(void **state)
+{
+    (void)state;
+    struct seam_os_child c;
+    run_shell("echo out; echo err >&2; cat; exit 3", &c); /* cat: nothing comes from stdin */
+    assert_string_equal(c.out.p, "out\n");
+    assert_string_equal(c.err.p, "err\n");
+    assert_int_equal(c.exit_status, 3);
+    assert_true(c.wall_ns > 0 && c.rss_peak_bytes > 10000);
+    seam_os_child_release(&c);
+    run_shell("kill -9 $$", &c);
+    assert_int_equal(c.exit_status, 128 + 9);
+    seam_os_child_release(&c);
+}
+
+/* More than a pipe holds on both, in turns: whoever reads only one of them waits for ever. */
+static void much_output_on_both_is_gathered(void **state)
+{
+    (void)state;
+    struct seam_os_child c;
+    run_shell("i=0; while [ $i -lt 40 ]; do printf '%05000d' 1; printf '%05000d' 2 >&2; "
+              "i=$((i + 1)); done",
+              &c);
+    assert_int_equal(c.out.n, 200000);
+    assert_int_equal(c.err.n, 200000);
+    seam_os_child_release(&c);
+}
+
+static void a_program_that_is_not_there(void **state)
+{
+    (void)state;
+    const char *const argv[] = {"/nonexistent/program", NULL};
+    struct seam_os_child c = {0};
+    struct seam_err err = {0};
+    assert_int_equal(seam_os_run(argv, &c, &err), SEAM_ENOTFOUND);
+    assert_non_null(strstr(err.text, "/nonexistent/program"));
+    seam_os_child_release(&c);
+}
+
+static void names_are_not_empty(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct seam_err err = {0};
+    assert_true(strlen(seam_os_cpu_name(text, sizeof text)) > 0);
+    assert_true(strlen(seam_os_system_name(text, sizeof text)) > 0);
+    assert_int_equal(seam_os_self_path(text, sizeof text, &err), SEAM_OK);
+    assert_int_equal(access(text, X_OK), 0);
+}
+
+static void room_and_memory_make_sense(void **state)
+{
+    (void)state;
+    uint64_t available = 0, total = 0, limit = 1;
+    char text[128];
+    struct seam_err err = {0};
+    assert_int_equal(seam_os_disk_space("/", &available, &total, &err), SEAM_OK);
+    assert_true(total > 0 && available <= total);
+    assert_int_equal(seam_os_disk_space("/nonexistent/file", &available, &total, &err),
+                     SEAM_ENOTFOUND);
+    assert_non_null(strstr(err.text, "/nonexistent/file"));
+    assert_true(seam_os_memory_available() > 0);
+    assert_true(seam_os_memory_available() <= seam_os_memory_bytes());
+    assert_true(seam_os_wired_limit(&limit) || limit == 0);
+    assert_true(strlen(seam_os_product_name(text, sizeof text)) < sizeof text);
+    assert_true(strspn(seam_os_nvidia_driver(text, sizeof text), "0123456789.") == strlen(text));
+    assert_int_equal(seam_os_pci_lanes(0x10000), 0); /* a vendor is 16 bits */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +287,11 @@ int main(void)
         cmocka_unit_test(pages_come_zeroed_and_aligned),
         cmocka_unit_test(the_machine_is_described),
         cmocka_unit_test(rss_follows_what_is_touched),
+        cmocka_unit_test(a_program_runs_to_its_end),
+        cmocka_unit_test(much_output_on_both_is_gathered),
+        cmocka_unit_test(a_program_that_is_not_there),
+        cmocka_unit_test(names_are_not_empty),
+        cmocka_unit_test(room_and_memory_make_sense),
         cmocka_unit_test(the_clock_never_goes_back),
         cmocka_unit_test(a_deadline_lies_ahead),
     };

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "fabric/wire.h"
+#include "pool/link_probe.h"
 #include "pool/pool.h"
 
 #define MODEL    SEAM_SOURCE_DIR "/tests/golden/deepseek2-kimi.gguf"
@@ -249,7 +250,7 @@ static void local_swept_and_cached_give_the_tokens_of_a_lone_engine(void **state
     same(&swept, want);
     assert_int_equal(swept.out.route.path, SEAM_PATH_SWEEP);
     assert_string_equal(swept.out.fallback, "");
-    uint64_t row = seam_engine_kv_row_bytes(seam_node_engine(b.decode.node));
+    uint64_t row = seam_engine_memory_bytes(seam_node_engine(b.decode.node), 0, 1);
     for (uint32_t i = 0; i < swept.out.trace.n_layer; i++)
         assert_int_equal(swept.out.trace.layers[i].send.bytes, (N_PROMPT - 1) * row);
     assert_true(swept.out.t.handoff > 0 && swept.out.t.compute > 0 && swept.out.t.first_token > 0);
@@ -273,7 +274,7 @@ static void a_conversation_is_continued_from_its_cache(void **state)
     seam_trace_release(&first.out.trace);
     must(ask(b.pool, prompt, N_PROMPT + 150, SEAM_PATH_SWEEP, &second), &second);
     assert_int_equal(second.out.route.n_cached, N_PROMPT); /* the last was a step */
-    uint64_t row = seam_engine_kv_row_bytes(seam_node_engine(b.decode.node));
+    uint64_t row = seam_engine_memory_bytes(seam_node_engine(b.decode.node), 0, 1);
     assert_int_equal(second.out.trace.layers[0].send.bytes, 149 * row); /* only what is new */
     expect(prompt, N_PROMPT + 150, want, N_NEW);
     same(&second, want);
@@ -315,10 +316,10 @@ static void a_bad_handoff_is_refused_and_done_locally(void **state)
     static const struct {
         const char *fault, *says;
     } rows[] = {
-        {"drop-piece=4", "token"},
-        {"drop-piece=0", "token"},
+        {"drop-piece=1", "layer "},
+        {"drop-piece=0", "layer "},
         {"flip-piece=2", "digest"},
-        {"twice-piece=3", "expected was token"},
+        {"twice-piece=2", "expected was"},
     };
     int32_t prompt[N_PROMPT], want[N_NEW];
     make_prompt(prompt, N_PROMPT, 11);
@@ -534,6 +535,41 @@ static void strangers_are_refused_with_both_names(void **state)
     seam_trace_release(&a.out.trace);
 }
 
+/* Who names no model may measure the link; a request of his is refused, and the node goes on. */
+static void a_guest_measures_and_asks_for_nothing(void **state)
+{
+    (void)state;
+    struct seam_err err = {0};
+    struct seam_fabric *f;
+    struct seam_link_probe *p;
+    struct seam_link_rates rates;
+    struct seam_pool *guest;
+    const char *nodes[] = {"decode"};
+    struct seam_pool_opts o = {.row = "loopback", .nodes = nodes, .n_nodes = 1};
+    struct answer a = {0};
+    int32_t prompt[N_PROMPT];
+    make_prompt(prompt, N_PROMPT, 71);
+    setup(NULL, NULL);
+    assert_int_equal(seam_fabric_open(&f, "loopback", &err), SEAM_OK);
+    if (seam_link_probe_open(&p, f, "decode", &err) != SEAM_OK ||
+        seam_link_probe_measure(p, 0.001, &rates, &err) != SEAM_OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(seam_link_probe_name(p), "decode");
+    assert_true(rates.up > 0 && rates.down > 0 && rates.round_s > 0);
+    seam_link_probe_close(p);
+    assert_int_equal(seam_link_probe_open(&p, f, "nobody", &err), SEAM_EPEER);
+    seam_fabric_close(f);
+
+    if (seam_pool_open(&guest, &o, &err) != SEAM_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(ask(guest, prompt, N_PROMPT, SEAM_PATH_LOCAL, &a), SEAM_EMISMATCH);
+    assert_non_null(strstr(a.err.text, "named no model"));
+    seam_pool_close(guest);
+    a = (struct answer){0};
+    must(ask(b.pool, prompt, N_PROMPT, SEAM_PATH_LOCAL, &a), &a);
+    seam_trace_release(&a.out.trace);
+}
+
 /* Frames no pool would send. Each gets an ERROR or a closed link; the node goes on. */
 static void nonsense_ends_a_link_and_never_the_node(void **state)
 {
@@ -580,6 +616,7 @@ int main(void)
         cmocka_unit_test_teardown(stop_ids_and_limits_are_kept, teardown),
         cmocka_unit_test_teardown(many_askers_at_once_all_get_their_own_answer, teardown),
         cmocka_unit_test_teardown(strangers_are_refused_with_both_names, teardown),
+        cmocka_unit_test_teardown(a_guest_measures_and_asks_for_nothing, teardown),
         cmocka_unit_test_teardown(nonsense_ends_a_link_and_never_the_node, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

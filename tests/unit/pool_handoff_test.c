@@ -22,6 +22,10 @@
 
 static const struct seam_message_handoff_begin announced =
     {.lane = 0, .ticket = 1, .pos0 = 10, .end = 30, .n_layer = N_LAYER, .row_bytes = ROW};
+static const struct seam_message_hello ours = {.n_layer = N_LAYER,
+                                               .row_bytes = ROW,
+                                               .n_ctx = N_CTX};
+static const struct seam_handoff_layer units[N_LAYER] = {{ROW, 0}, {ROW, 0}, {ROW, 0}};
 static uint8_t rows[20 * ROW];
 
 static void begin(struct seam_handoff *h)
@@ -29,7 +33,7 @@ static void begin(struct seam_handoff *h)
     memset(h, 0, sizeof *h);
     for (size_t i = 0; i < sizeof rows; i++)
         rows[i] = (uint8_t)(i * 7);
-    assert_int_equal(seam_handoff_begin(h, &announced, N_LAYER, ROW, N_CTX, NULL), SEAM_OK);
+    assert_int_equal(seam_handoff_begin(h, &announced, &ours, units, NULL), SEAM_OK);
 }
 
 static seam_status offer(struct seam_handoff *h, uint32_t layer, uint32_t pos, uint32_t n,
@@ -118,18 +122,18 @@ static void impossible_announcements_are_refused(void **state)
     struct seam_handoff h = {0};
     struct seam_message_handoff_begin m = announced;
     m.n_layer++;
-    assert_int_equal(seam_handoff_begin(&h, &m, N_LAYER, ROW, N_CTX, NULL), SEAM_EMISMATCH);
+    assert_int_equal(seam_handoff_begin(&h, &m, &ours, units, NULL), SEAM_EMISMATCH);
     m = announced;
     m.row_bytes--;
-    assert_int_equal(seam_handoff_begin(&h, &m, N_LAYER, ROW, N_CTX, NULL), SEAM_EMISMATCH);
+    assert_int_equal(seam_handoff_begin(&h, &m, &ours, units, NULL), SEAM_EMISMATCH);
     m = announced;
     m.pos0 = m.end;
-    assert_int_equal(seam_handoff_begin(&h, &m, N_LAYER, ROW, N_CTX, NULL), SEAM_EPROTO);
+    assert_int_equal(seam_handoff_begin(&h, &m, &ours, units, NULL), SEAM_EPROTO);
     m = announced;
     m.end = N_CTX + 1;
-    assert_int_equal(seam_handoff_begin(&h, &m, N_LAYER, ROW, N_CTX, NULL), SEAM_EPROTO);
+    assert_int_equal(seam_handoff_begin(&h, &m, &ours, units, NULL), SEAM_EPROTO);
     begin(&h);
-    assert_int_equal(seam_handoff_begin(&h, &announced, N_LAYER, ROW, N_CTX, NULL), SEAM_EPROTO);
+    assert_int_equal(seam_handoff_begin(&h, &announced, &ours, units, NULL), SEAM_EPROTO);
     seam_handoff_end(&h);
 }
 

@@ -49,12 +49,13 @@ static void check_unit(const struct seam_model *m, const struct seam_store *s, u
     }
     if (unit == seam_unit_last_kv(m))
         check_bytes(m, seam_model_layer(m, n_layer - 1)->role[SEAM_ROLE_ATTN_KV_A],
-                    seam_store_layer(s, n_layer - 1, SEAM_ROLE_ATTN_KV_A));
+                    seam_store_layer(s, n_layer - 1, SEAM_STORE_WEIGHT, SEAM_ROLE_ATTN_KV_A));
     for (uint32_t layer = 0; layer < n_layer; layer++)
         for (int role = 0; role < SEAM_ROLE_LAYER_COUNT; role++) {
             const struct seam_tensor *src = seam_model_layer(m, layer)->role[role];
             if (src && unit == seam_unit_part(m, layer, seam_role_part((enum seam_role)role)))
-                check_bytes(m, src, seam_store_layer(s, layer, (enum seam_role)role));
+                check_bytes(m, src,
+                            seam_store_layer(s, layer, SEAM_STORE_WEIGHT, (enum seam_role)role));
         }
 }
 
@@ -78,8 +79,8 @@ static void with_budget(const struct seam_model *m, uint64_t budget, bool stream
 {
     struct seam_store *s;
     struct seam_err err = {0};
-    assert_int_equal(seam_store_open(&s, m, true, &err), SEAM_OK);
-    if (seam_store_load(s, &device, budget, &err) != SEAM_OK)
+    assert_int_equal(seam_store_open(&s, m, true, &device, &err), SEAM_OK);
+    if (seam_store_load(s, budget, &err) != SEAM_OK)
         fail_msg("%s", err.text);
     assert_int_equal(seam_store_streamed(s), streamed);
     one_pass(m, s, SIZE_MAX);
@@ -105,8 +106,8 @@ static void budgets_of(const char *file)
     with_budget(m, sizes.all, false);
 
     struct seam_store *s;
-    assert_int_equal(seam_store_open(&s, m, true, &err), SEAM_OK);
-    assert_int_equal(seam_store_load(s, &device, sizes.largest - 1, &err), SEAM_ENOMEM);
+    assert_int_equal(seam_store_open(&s, m, true, &device, &err), SEAM_OK);
+    assert_int_equal(seam_store_load(s, sizes.largest - 1, &err), SEAM_ENOMEM);
     seam_store_close(s);
     seam_model_close(m);
 }
@@ -163,9 +164,9 @@ static void streamed_open(struct streamed *f)
     copy_file(found.gl_pathv[0], f->path);
     globfree(&found);
     assert_int_equal(seam_model_open(&f->model, f->path, &err), SEAM_OK);
-    assert_int_equal(seam_store_open(&f->store, f->model, true, &err), SEAM_OK);
+    assert_int_equal(seam_store_open(&f->store, f->model, true, &device, &err), SEAM_OK);
     uint64_t budget = seam_store_measure(f->model, true).largest;
-    assert_int_equal(seam_store_load(f->store, &device, budget, &err), SEAM_OK);
+    assert_int_equal(seam_store_load(f->store, budget, &err), SEAM_OK);
     f->n = seam_unit_count(f->model);
     assert_true(f->n <= 256);
     for (uint32_t i = 0; i < f->n; i++)

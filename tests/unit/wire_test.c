@@ -58,6 +58,14 @@ static const struct golden {
      "b1b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "0400504f4e47"},
     {"PROGRESS", "5345414d0100120012776655443322111d00000000000000ebb1edb9c8a68649",
      "b2b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "080050524f4752455353"},
+    {"ECHO", "5345414d0100130013776655443322111900000000000000d75b7f3337bddd86",
+     "b3b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "04004543484f"},
+    {"ECHOED", "5345414d0100140014776655443322111b00000000000000947954a5d0c41938",
+     "b4b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "06004543484f4544"},
+    {"STATUS", "5345414d0100180018776655443322111b0000000000000062e457e3084da064",
+     "b8b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "0600535441545553"},
+    {"NODE_STATUS", "5345414d0100190019776655443322112000000000000000e731e5a288762a8f",
+     "b9b0b1c0c1c2c3d0d1d2d3d4d5d6d70000c0bf", "0b004e4f44455f535441545553"},
 };
 #define N_GOLDEN ((uint16_t)(sizeof goldens / sizeof *goldens))
 
@@ -76,6 +84,13 @@ static size_t golden_bytes(const struct golden *g, uint8_t out[256])
     size_t n = unhex(g->header, out);
     n += unhex(g->fixed, out + n);
     return n + unhex(g->string, out + n);
+}
+
+static uint16_t golden_type(const struct golden *g)
+{
+    uint8_t header[64];
+    unhex(g->header, header);
+    return (uint16_t)(header[6] | header[7] << 8);
 }
 
 static size_t write_golden_body(uint16_t type, uint8_t *buf, size_t cap)
@@ -270,8 +285,9 @@ static void golden_frames_are_written(void **state)
 {
     (void)state;
     struct ends e = open_ends();
-    for (uint16_t type = 1; type <= N_GOLDEN; type++)
+    for (size_t i = 0; i < N_GOLDEN; i++)
         for (size_t split = 0; split < 30; split += 7) { /* fields, then bulk: the same bytes */
+            const uint16_t type = golden_type(&goldens[i]);
             uint8_t body[128], want[256];
             const void *frame;
             size_t n = write_golden_body(type, body, sizeof body), len, cut = split < n ? split : n;
@@ -279,7 +295,7 @@ static void golden_frames_are_written(void **state)
                                             body + cut, n - cut, LONG, NULL),
                              SEAM_OK);
             assert_int_equal(seam_link_recv(e.b, LONG, &frame, &len, NULL), SEAM_OK);
-            assert_int_equal(len, golden_bytes(&goldens[type - 1], want));
+            assert_int_equal(len, golden_bytes(&goldens[i], want));
             assert_memory_equal(frame, want, len);
         }
     close_ends(&e);
@@ -293,12 +309,13 @@ static void golden_frames_are_read(void **state)
     SEAM_WIRE_MAP(X)
 #undef X
     assert_int_equal(count, N_GOLDEN); /* a new message needs its golden frame */
-    for (uint16_t type = 1; type <= N_GOLDEN; type++) {
+    for (size_t i = 0; i < N_GOLDEN; i++) {
+        const uint16_t type = golden_type(&goldens[i]);
         uint8_t frame[256];
-        size_t len = golden_bytes(&goldens[type - 1], frame);
+        size_t len = golden_bytes(&goldens[i], frame);
         struct seam_wire_header h;
         struct seam_wire_in body;
-        assert_string_equal(seam_wire_type_name(type), goldens[type - 1].name);
+        assert_string_equal(seam_wire_type_name(type), goldens[i].name);
         assert_int_equal(seam_wire_parse(frame, len, &h, &body, NULL), SEAM_OK);
         assert_int_equal(h.type, type);
         assert_true(h.request == 0x1122334455667700u + type);

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Put the held-out tasks to a running Seam server (python3 standard library only).
 
-usage: eval.py --url http://127.0.0.1:7077/v1 [--only SET[,SET]] [--limit N] [--score "build/seam run -m FILE"] [--verbose]
+usage: eval.py --url http://127.0.0.1:7077/v1 [--url ...] [--only SET[,SET]] [--limit N] [--score "build/seam run -m FILE"] [--verbose]
 
 Sets: facts_2k_4k, facts_12k_16k, absent, chains_10, prose. Greedy, thinking off. A fact counts when the reply holds the
 planted value; an absent key when the reply says so and the sentence holds no value; a chain when all ten calls came with
 arguments that fit the declared schema and ids functions.NAME:IDX counting from 0, every result was used, and the final
-reply holds the final word. The last line of stdout is the result.
+reply holds the final word. Several --url: as many cases at a time, one on each server. The last line of stdout is the
+result.
 """
 import argparse
 import json
 import lzma
 import os
+import queue
 import re
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TASKS = os.path.join(ROOT, "models", "tasks")
@@ -132,9 +135,38 @@ def bits_per_byte(command, size):
     return json.loads(out)["bits_per_byte"]
 
 
+def document_jobs(only, limit):
+    """One job a document: all questions on it in a row, the server's prefix cache then reads it once."""
+    jobs = []
+    absent = rows("absent") if "absent" in only else []
+
+    def ask(server, doc, cases):
+        return [(name, c, fact(server, doc, c)) for name, c in cases]
+
+    for name in ("facts_2k_4k", "facts_12k_16k"):
+        if name not in only and "absent" not in only:
+            continue
+        tasks = rows(name)
+        docs = [x["text"] for x in tasks if "text" in x]
+        mine = [(name, x) for x in tasks if "ask" in x][:limit] if name in only else []
+        gone = [("absent", x) for x in absent if x["set"] == name][:max(1, limit // 2)]
+        for d, doc in enumerate(docs):
+            cases = [c for c in mine + gone if c[1]["ask"] == d]
+            if cases:
+                jobs.append((ask, doc, cases))
+    return jobs
+
+
+def chain_jobs(only, limit):
+    def play(server, case):
+        return [("chains_10", case, chain(server, case))]
+
+    return [(play, case) for case in rows("chains_10")[:limit]] if "chains_10" in only else []
+
+
 def main():
     p = argparse.ArgumentParser(description="thimble's held-out tasks against a running server")
-    p.add_argument("--url", required=True)
+    p.add_argument("--url", required=True, action="append", help="a server; several share the cases")
     p.add_argument("--model", help="name of the model in requests")
     p.add_argument("--only", default="facts_2k_4k,facts_12k_16k,absent,chains_10,prose")
     p.add_argument("--limit", type=int, default=10**9, help="cases of each set")
@@ -143,8 +175,10 @@ def main():
     p.add_argument("--verbose", action="store_true")
     a = p.parse_args()
     only = a.only.split(",")
-    server = Server(a.url, a.model)
-    count = {}
+    servers, count, start = queue.Queue(), {}, time.time()
+    pool = [Server(url, a.model) for url in a.url]
+    for server in pool:
+        servers.put(server)
 
     def note(name, case, result):
         ok, text = result
@@ -155,30 +189,36 @@ def main():
             print(f"{name} {c[1]} {'ok' if ok else 'MISSED'}: {case.get('question') or case.get('user')} -> {text!r} "
                   f"(wanted {case['want']!r})", file=sys.stderr)
 
-    start = time.time()
-    absent = rows("absent") if "absent" in only else []
-    for name in ("facts_2k_4k", "facts_12k_16k"):
-        if name not in only and "absent" not in only:
-            continue
-        tasks = rows(name)
-        docs = [x["text"] for x in tasks if "text" in x]
-        mine = [x for x in tasks if "ask" in x][:a.limit] if name in only else []
-        # all questions on one document in a row: the server's prefix cache then reads it once
-        gone = [x for x in absent if x["set"] == name][:max(1, a.limit // 2)]
-        for d, doc in enumerate(docs):
-            for c in mine:
-                if c["ask"] == d:
-                    note(name, c, fact(server, doc, c))
-            for c in gone:
-                if c["ask"] == d:
-                    note("absent", c, fact(server, doc, c))
-        print(f"{name}: {count.get(name)} absent so far: {count.get('absent')} {time.time() - start:.0f} s", file=sys.stderr)
-    if "chains_10" in only:
-        for c in rows("chains_10")[:a.limit]:
-            note("chains_10", c, chain(server, c))
-    bpb = bits_per_byte(a.score, a.prose_bytes) if a.score and "prose" in only else None
+    def with_server(work, *words):
+        server = servers.get()
+        try:
+            return work(server, *words)
+        finally:
+            servers.put(server)
+
+    def score():
+        return bits_per_byte(a.score, a.prose_bytes) if a.score and "prose" in only else None
+
+    with ThreadPoolExecutor(len(pool) + 1) as threads:
+        prose = threads.submit(score)
+        jobs = [threads.submit(with_server, *job) for job in document_jobs(only, a.limit) + chain_jobs(only, a.limit)]
+        for done, job in enumerate(jobs):
+            try:
+                results = job.result()
+            except SystemExit as e:
+                threads.shutdown(cancel_futures=True)
+                sys.exit(e)
+            for name, case, result in results:
+                note(name, case, result)
+            if sys.stderr.isatty() or done % 10 == 9:
+                print(f"{done + 1} of {len(jobs)} documents and chains, {time.time() - start:.0f} s: {count}", file=sys.stderr)
+        bpb = prose.result()
+    paths = {}
+    for server in pool:
+        for path, n in server.paths.items():
+            paths[path] = paths.get(path, 0) + n
     cases = ", ".join(f"{k} {v[0]}/{v[1]}" for k, v in count.items())
-    print(f"{cases}; paths {server.paths}; {time.time() - start:.0f} s", file=sys.stderr)
+    print(f"{cases}; paths {paths}; {time.time() - start:.0f} s", file=sys.stderr)
 
     def percent(name):
         return f"{name}={100 * count[name][0] / count[name][1]:.1f}%" if name in count else f"{name}=not-run"
