@@ -491,7 +491,7 @@ SEAM_BLOCK_FN void seam_block_iq1_m(const uint8_t *b, uint32_t part, const void 
     const uint32_t d =
         (s01 >> 12 & 0xf) | (s01 >> 24 & 0xf0) | (s23 >> 4 & 0xf00) | (s23 >> 16 & 0xf000);
     const uint32_t scale = seam_get2(b + 48 + (part >> 3) * 2) >> (part >> 1 & 3) * 3 & 7;
-    const uint32_t h = b[32 + (part >> 1)] >> (part & 1) * 4;
+    const uint32_t h = (uint32_t)b[32 + (part >> 1)] >> (part & 1) * 4;
     seam_entry1(grid, b[part] | (h & 7) << 8, seam_half(d) * (float)(2 * scale + 1), h & 8, v);
 }
 
