@@ -59,21 +59,6 @@ static const struct seam_check_row rows[] = {
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
-size_t seam_check_count(void)
-{
-    return N_ROWS;
-}
-
-const char *seam_check_id(size_t i)
-{
-    return rows[i].id;
-}
-
-const char *seam_check_what(size_t i)
-{
-    return rows[i].what;
-}
-
 const char *seam_check_result_name(enum seam_check_result r)
 {
     static const char *const names[] = {"ok", "skipped", "warn", "fail"};
@@ -117,6 +102,7 @@ void seam_check_say(struct seam_check *c, enum seam_check_result result, const c
     if (!f)
         return;
     f->id = c->row->id;
+    f->what = c->row->what;
     f->result = result;
     snprintf(f->where, sizeof f->where, "%s", where ? where : c->here);
     va_start(ap, fmt);
@@ -168,8 +154,7 @@ static seam_status ask_nodes(struct seam_check *c, struct seam_err *err)
         struct seam_check_node *n = &c->node[i];
         if (!c->fabric) {
             seam_fail(&n->err, SEAM_EUNSUPPORTED, "not asked: no libfabric");
-        } else if (seam_node_ask(c->fabric, o->nodes[i], o->timeout_ns ? o->timeout_ns : TIMEOUT_NS,
-                                 &n->s, &n->err) == SEAM_OK) {
+        } else if (seam_node_ask(c->fabric, o->nodes[i], TIMEOUT_NS, &n->s, &n->err) == SEAM_OK) {
             c->n_answers++;
             c->machine[c->n_machine++] = (struct seam_machine){n->name, &n->s.facts};
         }

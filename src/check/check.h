@@ -22,7 +22,6 @@ struct seam_check_opts { /* NULL and 0: not given */
     bool hash;
     uint64_t memory, weights_memory, space;
     uint32_t ctx;
-    uint64_t timeout_ns; /* of a node; 0: 5 s */
 };
 
 enum seam_check_result {
@@ -34,8 +33,9 @@ enum seam_check_result {
 const char *seam_check_result_name(enum seam_check_result r); /* "ok", "skipped", "warn", "fail" */
 
 struct seam_check_finding {
-    const char *id; /* of the check; static */
-    char where[64]; /* a machine's name */
+    const char *id;   /* of the check; static */
+    const char *what; /* what holds when it is ok, one sentence; static */
+    char where[64];   /* a machine's name */
     enum seam_check_result result;
     char story[640]; /* one line */
     char mend[480];  /* what to type or do, one line; "" unless warn or fail */
@@ -53,9 +53,5 @@ struct seam_check_report {
 seam_status seam_check_run(struct seam_check_report *r, const struct seam_check_opts *o,
                            struct seam_err *err);
 void seam_check_release(struct seam_check_report *r);
-
-size_t seam_check_count(void);
-const char *seam_check_id(size_t i);   /* "files" */
-const char *seam_check_what(size_t i); /* one sentence */
 
 #endif

@@ -81,7 +81,7 @@ void seam_check_budget(struct seam_check *c)
     const struct seam_check_opts *o = c->o;
     enum seam_node_role role = o->role ? o->role : SEAM_NODE_BOTH;
     struct seam_engine_opts eo = {.n_ctx = o->ctx,
-                                  .n_lanes = role == SEAM_NODE_SWEEP ? 1 : 2,
+                                  .n_lanes = seam_node_lanes(role),
                                   .memory_bytes = o->memory,
                                   .weights_bytes = o->weights_memory,
                                   .quiet = true};

@@ -19,12 +19,10 @@ void seam_check_nodes(struct seam_check *c)
         const struct seam_check_node *n = &c->node[i];
         const struct seam_node_status *s = &n->s;
         if (n->err.status == SEAM_OK) {
-            seam_check_say(c, SEAM_CHECK_OK, n->name, "%s node at %s, model %s, %u lane%s of %u",
-                           s->role == SEAM_NODE_SWEEP    ? "sweep"
-                           : s->role == SEAM_NODE_DECODE ? "decode"
-                                                         : "sweep and decode",
-                           s->addr, s->model_name, s->n_lanes, s->n_lanes == 1 ? "" : "s",
-                           s->n_ctx);
+            seam_check_say(c, SEAM_CHECK_OK, n->name,
+                           "node at %s, role %s, model %s, %u lane%s of %u", s->addr,
+                           seam_node_role_name(s->role), s->model_name, s->n_lanes,
+                           s->n_lanes == 1 ? "" : "s", s->n_ctx);
         } else if (n->err.status != SEAM_EPROTO) { /* see wire */
             seam_check_say(c, SEAM_CHECK_FAIL, n->name, "%s", n->err.text);
             seam_check_mend(c, "on that machine: seam node -m FILE --listen %s (or its firewall)",

@@ -8,6 +8,7 @@
 #include "cmd/json.h"
 #include "cmd/option.h"
 #include "engine/measure.h"
+#include "model/footprint.h"
 #include "plan/journal.h"
 #include "plan/layout.h"
 #include "pool/pool.h"
@@ -16,7 +17,6 @@
 #define WAYS   2u
 #define NODES  8u
 #define LENGTH (1u << 24)
-#define CHUNK  512u /* tokens per graph in Seam's engine, by default */
 
 static const char *const phases[] = {"solo", "apple", "full"};
 enum phase { SOLO, APPLE, FULL };
@@ -346,7 +346,7 @@ static seam_status log_cell(const struct bench *b, const struct cell *c, struct 
                                        .model = b->o->model,
                                        .tokens = c->prompt,
                                        .after = c->depth,
-                                       .chunk = b->o->chunk ? b->o->chunk : CHUNK,
+                                       .chunk = b->o->chunk ? b->o->chunk : SEAM_ENGINE_CHUNK,
                                        .repeats = (uint32_t)c->n,
                                        .median = new / t.median,
                                        .least = new / t.max,

@@ -165,6 +165,7 @@ static seam_status print_json(const struct seam_check_report *r, struct seam_err
         const struct seam_check_finding *f = &r->finding[i];
         yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, list);
         yyjson_mut_obj_add_str(doc, row, "id", f->id);
+        yyjson_mut_obj_add_str(doc, row, "what", f->what);
         yyjson_mut_obj_add_str(doc, row, "where", f->where);
         yyjson_mut_obj_add_str(doc, row, "result", seam_check_result_name(f->result));
         yyjson_mut_obj_add_str(doc, row, "story", f->story);
@@ -188,10 +189,7 @@ static seam_status check(const struct options *o, int *exit_status, struct seam_
         .n_nodes = o->nodes.n,
         .listen = o->listen.v,
         .n_listen = o->listen.n,
-        .role = !o->role                     ? 0
-                : !strcmp(o->role, "sweep")  ? SEAM_NODE_SWEEP
-                : !strcmp(o->role, "decode") ? SEAM_NODE_DECODE
-                                             : SEAM_NODE_BOTH,
+        .role = o->role ? seam_node_role_named(o->role) : 0,
         .here = (o->model && !o->nodes.n) || o->role || o->memory || o->weights_memory || o->ctx,
         .hash = o->hash,
         .memory = o->memory,

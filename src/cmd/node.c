@@ -72,11 +72,6 @@ static bool is_local(const char *addr)
            !strncmp(addr, "[::1]:", 6);
 }
 
-static const char *role_name(enum seam_node_role role)
-{
-    return role == SEAM_NODE_SWEEP ? "sweep" : role == SEAM_NODE_DECODE ? "decode" : "both";
-}
-
 static seam_status say_ready_json(const struct seam_node *n, const struct seam_node_opts *o,
                                   struct seam_err *err)
 {
@@ -88,7 +83,7 @@ static seam_status say_ready_json(const struct seam_node *n, const struct seam_n
         return seam_fail(err, SEAM_ENOMEM, "no memory for the ready line");
     yyjson_mut_doc_set_root(doc, root);
     yyjson_mut_obj_add_str(doc, root, "ready", seam_node_addr(n));
-    yyjson_mut_obj_add_str(doc, root, "role", role_name(o->role));
+    yyjson_mut_obj_add_str(doc, root, "role", seam_node_role_name(o->role));
     yyjson_mut_obj_add_str(doc, root, "model", seam_model_name(seam_engine_model(e)));
     yyjson_mut_obj_add_str(doc, root, "kv_layout", seam_engine_kv_layout(e));
     yyjson_mut_obj_add_str(doc, root, "device", seam_engine_device(e));
@@ -119,7 +114,7 @@ static seam_status say_ready(const struct seam_node *n, const struct seam_node_o
     if (json)
         return say_ready_json(n, o, err);
     printf("ready %s role %s model %s ctx %u lanes %u kv %s weights %s\n", seam_node_addr(n),
-           role_name(o->role), seam_model_name(seam_engine_model(e)), seam_engine_ctx(e),
+           seam_node_role_name(o->role), seam_model_name(seam_engine_model(e)), seam_engine_ctx(e),
            seam_engine_lanes(e), seam_engine_kv_layout(e),
            seam_engine_memory(e)->streamed ? "streamed" : "resident");
     fflush(stdout);
@@ -155,9 +150,7 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
         .row = "tcp",
         .listen = o->listen,
         .model_file = o->model,
-        .role = !strcmp(o->role, "sweep")    ? SEAM_NODE_SWEEP
-                : !strcmp(o->role, "decode") ? SEAM_NODE_DECODE
-                                             : SEAM_NODE_BOTH,
+        .role = seam_node_role_named(o->role),
         .engine = {.n_ctx = o->ctx,
                    .n_lanes = o->lanes,
                    .kv_type = strcmp(o->kv, "f32") ? SEAM_KV_F16 : SEAM_KV_F32,
@@ -172,7 +165,7 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
     if (!o->model)
         return seam_fail(err, SEAM_EINVAL, "which model? (use -m FILE)");
     if (!no.engine.n_lanes)
-        no.engine.n_lanes = no.role == SEAM_NODE_SWEEP ? 1 : 2;
+        no.engine.n_lanes = seam_node_lanes(no.role);
     block_signals();
     seam_status st = seam_node_open(&n, &no, err);
     if (st != SEAM_OK)

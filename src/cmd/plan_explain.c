@@ -73,11 +73,6 @@ seam_status seam_page_json(const struct seam_page *p, struct seam_err *err)
 
 /* ---- where a number comes from ---- */
 
-static const char *source_of(const struct seam_quantity *q)
-{
-    return q->source ? q->source : "your file";
-}
-
 static void explain_machine(const struct seam_page *p, uint32_t node)
 {
     const struct seam_plan_machine *m = &p->inv->node[node].machine;
@@ -90,7 +85,7 @@ static void explain_machine(const struct seam_page *p, uint32_t node)
         for (int c = 0; c < SEAM_CASES; c++)
             seam_quantity_format(m->rate[r].v[c], row->unit, a[c], sizeof a[c]);
         printf("  %-11s %s / %s / %s\n              ", row->key, a[0], a[1], a[2]);
-        seam_text_wrap(stdout, source_of(&m->rate[r]), 14, 14, WIDTH);
+        seam_text_wrap(stdout, seam_quantity_source(&m->rate[r]), 14, 14, WIDTH);
     }
 }
 
@@ -100,10 +95,10 @@ static void explain_link(const struct seam_page *p, uint32_t a, uint32_t b)
     printf("\n%s - %s is %s\n  rate        %.3g / %.3g / %.3g GB/s\n              ",
            p->inv->node[a].name, p->inv->node[b].name, l->name, l->rate.v[0] / 1e9,
            l->rate.v[1] / 1e9, l->rate.v[2] / 1e9);
-    seam_text_wrap(stdout, source_of(&l->rate), 14, 14, WIDTH);
+    seam_text_wrap(stdout, seam_quantity_source(&l->rate), 14, 14, WIDTH);
     printf("  latency     %.3g / %.3g / %.3g us\n              ", l->latency.v[0] * 1e6,
            l->latency.v[1] * 1e6, l->latency.v[2] * 1e6);
-    seam_text_wrap(stdout, source_of(&l->latency), 14, 14, WIDTH);
+    seam_text_wrap(stdout, seam_quantity_source(&l->latency), 14, 14, WIDTH);
 }
 
 static void explain_cost(const char *what, const struct seam_cost *c)

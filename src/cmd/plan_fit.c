@@ -144,7 +144,7 @@ static void write_number(FILE *to, const struct seam_fit *f, const struct seam_p
 {
     const struct seam_rate_row *row = seam_rate_row(r);
     const double *v = m->rate[r].v;
-    const char *source = m->rate[r].source ? m->rate[r].source : "your file";
+    const char *source = seam_quantity_source(&m->rate[r]);
     for (size_t i = 0; i < f->n_knob; i++)
         if (f->knob[i].rows && f->knob[i].value == &m->rate[r])
             source = "seam plan --fit";
@@ -196,7 +196,7 @@ struct logged {
     struct seam_journal *journal;
     struct seam_shape **shape; /* one per run; NULL: its model is not there any more */
     struct seam_measured *row; /* the published ones, then these */
-    size_t n_run, n_row, n_taken;
+    size_t n_run, n_row;
 };
 
 static void take_run(struct logged *l, const struct seam_inventory *v,
@@ -218,7 +218,6 @@ static void take_run(struct logged *l, const struct seam_inventory *v,
                                                 .after = r->after,
                                                 .chunk = r->chunk ? r->chunk : SEAM_COST_CHUNK,
                                                 .rate = r->median};
-    l->n_taken++;
 }
 
 static seam_status take_journal(struct logged *l, const struct seam_inventory *v,
@@ -281,7 +280,7 @@ static seam_status add_knobs(struct seam_fit *f, const struct seam_published *p,
     seam_status st = SEAM_OK;
     for (size_t i = 0; p && st == SEAM_OK && i < p->n_knob; i++)
         st = add_once(f, p->knob[i], err);
-    for (size_t i = l->n_row - l->n_taken; i < l->n_row; i++)
+    for (size_t i = p ? p->n_row : 0; i < l->n_row; i++)
         for (size_t r = 0; st == SEAM_OK && r < sizeof rates / sizeof *rates; r++) {
             snprintf(knob, sizeof knob, "%s.%s", l->row[i].machine, rates[r]);
             st = add_once(f, knob, err);

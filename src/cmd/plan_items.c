@@ -199,7 +199,7 @@ static void add_pool(struct seam_page *p)
                 add(p, unit[row->unit], "given: a card's number, or your file's");
             snprintf(it->key, sizeof it->key, "node.%s.%s", n->name, row->key);
             memcpy(it->v, n->machine.rate[r].v, sizeof it->v);
-            it->source = n->machine.rate[r].source ? n->machine.rate[r].source : "your file";
+            it->source = seam_quantity_source(&n->machine.rate[r]);
         }
         for (uint32_t j = 0; j < i; j++) {
             const struct seam_plan_link *l = p->inv->link[i][j];
@@ -210,7 +210,7 @@ static void add_pool(struct seam_page *p)
                 snprintf(it->key, sizeof it->key, "link.%s.%s.%s", p->inv->node[j].name, n->name,
                          k ? "latency" : "rate");
                 memcpy(it->v, q->v, sizeof it->v);
-                it->source = q->source ? q->source : "your file";
+                it->source = seam_quantity_source(q);
             }
         }
     }
@@ -416,12 +416,11 @@ static bool faster_switch(struct seam_inventory *v)
     return any;
 }
 
-static bool faster_disks(struct seam_inventory *v)
+static void faster_disks(struct seam_inventory *v)
 {
     for (uint32_t i = 0; i < v->n_node; i++)
         for (int c = 0; c < SEAM_CASES; c++)
             v->node[i].machine.rate[SEAM_RATE_DISK].v[c] *= 2;
-    return true;
 }
 
 static bool limit_as_it_is(struct seam_inventory *v)
@@ -438,7 +437,7 @@ static void add_change(struct seam_page *p, const char *key, const char *name, d
                        double after)
 {
     char k[64];
-    p->change[p->n_change++] = (struct seam_change){key, name, before, after};
+    p->change[p->n_change++] = (struct seam_change){name, before, after};
     if (isinf(before) || isinf(after))
         return;
     snprintf(k, sizeof k, "change.%s", key);
@@ -481,9 +480,8 @@ static void add_changes(struct seam_page *p)
         add_change(p, "25gbe", "25GbE instead of 10GbE", now, score_of(p, &v, p->shape));
     other_type(p, now);
     v = *p->inv;
-    if (faster_disks(&v))
-        add_change(p, "disk", "disks twice as fast, on every machine", now,
-                   score_of(p, &v, p->shape));
+    faster_disks(&v);
+    add_change(p, "disk", "disks twice as fast, on every machine", now, score_of(p, &v, p->shape));
     v = *p->inv;
     if (limit_as_it_is(&v))
         add_change(p, "wired", "raising the macOS wired limit (counted above)",

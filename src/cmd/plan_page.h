@@ -32,7 +32,7 @@ struct seam_use {
 
 /* What one change would buy: the score of the fastest layout, before and after; INFINITY: nothing fits. */
 struct seam_change {
-    const char *key, *name;
+    const char *name;
     double before, after;
 };
 

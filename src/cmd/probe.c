@@ -2,7 +2,6 @@
  * synthetic layers of the asked model at full width. docs/probe.md explains what is measured. */
 #include "cmd/probe.h"
 
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -531,7 +530,7 @@ static seam_status report(const struct seam_probe_run *r, struct seam_err *err)
     if (r->o->json)
         st = seam_probe_print_json(r, err);
     else if (!r->o->out || strcmp(r->o->out, "-") != 0)
-        seam_probe_print_page(r, stdout);
+        seam_probe_print_page(r);
     size_t noisy = seam_probe_noisy(r);
     if (st == SEAM_OK && noisy)
         st = seam_fail(err, SEAM_EBUSY,

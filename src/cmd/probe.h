@@ -101,7 +101,7 @@ double seam_probe_drift(const struct seam_probe_series *s);
 seam_status seam_probe_derive(struct seam_probe_run *r, struct seam_err *err);
 
 /* probe_report.c */
-void seam_probe_print_page(const struct seam_probe_run *r, FILE *to);
+void seam_probe_print_page(const struct seam_probe_run *r);
 seam_status seam_probe_print_json(const struct seam_probe_run *r, struct seam_err *err);
 seam_status seam_probe_write_yaml(const struct seam_probe_run *r, const char *path,
                                   struct seam_err *err);

@@ -55,13 +55,13 @@ static const char *text_of(double v, enum seam_unit unit, char *buf, size_t len)
     return buf;
 }
 
-void seam_probe_print_page(const struct seam_probe_run *r, FILE *to)
+void seam_probe_print_page(const struct seam_probe_run *r)
 {
     char cpu[128], a[SEAM_CASES][32];
-    fprintf(to, "%s, %d threads, layers of %s, %u rounds in %.0f s\n\n",
-            seam_os_cpu_name(cpu, sizeof cpu), r->n_threads, r->model_name, r->rounds,
-            seconds_since(r));
-    fprintf(to, "%-26s %12s %12s %12s %8s %8s\n", "", "worst", "median", "best", "spread", "drift");
+    printf("%s, %d threads, layers of %s, %u rounds in %.0f s\n\n",
+           seam_os_cpu_name(cpu, sizeof cpu), r->n_threads, r->model_name, r->rounds,
+           seconds_since(r));
+    printf("%-26s %12s %12s %12s %8s %8s\n", "", "worst", "median", "best", "spread", "drift");
     for (size_t i = 0; i < r->n_series; i++) {
         const struct seam_probe_series *s = &r->series[i];
         double v[SEAM_CASES];
@@ -70,19 +70,17 @@ void seam_probe_print_page(const struct seam_probe_run *r, FILE *to)
         cases_of(s, v);
         for (int c = 0; c < SEAM_CASES; c++)
             text_of(v[c], s->unit, a[c], sizeof a[c]);
-        fprintf(to, "%-26s %12s %12s %12s %6.1f %% %+6.1f %%%s\n", s->name, a[0], a[1], a[2],
-                100 * seam_probe_spread(r, s), 100 * seam_probe_drift(s),
-                noisy(r, s) ? "  noisy: not exact" : "");
+        printf("%-26s %12s %12s %12s %6.1f %% %+6.1f %%%s\n", s->name, a[0], a[1], a[2],
+               100 * seam_probe_spread(r, s), 100 * seam_probe_drift(s),
+               noisy(r, s) ? "  noisy: not exact" : "");
     }
     if (!r->direct)
-        fprintf(to,
-                "\nThis file system has no direct reads: the disk's rate is that of a cache.\n");
+        printf("\nThis file system has no direct reads: the disk's rate is that of a cache.\n");
     if (r->n_link)
-        fprintf(to, "\nLinks are not encrypted yet: these rates have no cipher in them.\n");
-    fprintf(to, "\n%s\n",
-            seam_probe_noisy(r)
-                ? "Not exact: the machine was not quiet. Use the ranges, not the medians."
-                : "Exact: everything came again within 10 %.");
+        printf("\nLinks are not encrypted yet: these rates have no cipher in them.\n");
+    printf("\n%s\n", seam_probe_noisy(r)
+                         ? "Not exact: the machine was not quiet. Use the ranges, not the medians."
+                         : "Exact: everything came again within 10 %.");
 }
 
 /* ---- JSON ---- */

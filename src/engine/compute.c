@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "engine/internal.h"
+#include "model/footprint.h"
 
 #define F16_MINUS_INFINITY ((uint16_t)0xfc00)
 
@@ -332,18 +333,12 @@ static seam_status check_states(const struct seam_engine *e, uint32_t lane, stru
     return SEAM_OK;
 }
 
-/* Operations of both forms for n1 - n0 new tokens (facts/models.md 3.1): the expanded form pays for
- * every cached row once, the absorbed form for every (query, key) pair. */
 static enum seam_mla_form cheaper_form(const struct seam_engine *e, uint32_t n0, uint32_t n1)
 {
     const struct seam_hparams *hp = e->hp;
     if (e->o.form != SEAM_MLA_AUTO || !hp->mla)
         return e->o.form;
-    double heads = hp->n_head, news = (double)n1 - n0, pairs = news * ((double)n0 + news / 2);
-    double absorbed = 2 * heads * (2.0 * hp->kv_lora + hp->d_rope) * pairs;
-    double expanded = 2 * heads * ((double)hp->d_nope + hp->d_rope + hp->d_v) * pairs +
-                      2 * heads * (double)hp->kv_lora * ((double)hp->d_nope + hp->d_v) * n1;
-    return absorbed < expanded ? SEAM_MLA_ABSORBED : SEAM_MLA_EXPANDED;
+    return seam_hparams_absorbs(hp, (double)n1 - n0, n0) ? SEAM_MLA_ABSORBED : SEAM_MLA_EXPANDED;
 }
 
 static seam_status check_tokens(const struct seam_engine *e, const int32_t *tokens, uint32_t n,

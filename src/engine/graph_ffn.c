@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/graph.h"
+#include "model/footprint.h"
 
 static struct ggml_tensor *weight(const struct seam_graph *g, enum seam_role role)
 {
@@ -149,19 +150,14 @@ static struct ggml_tensor *mixture(struct seam_graph *g, struct ggml_tensor *h)
 
 /* ---- experts that multiply their tokens as one matrix ---- */
 
-/* ggml multiplies one token's row at a time when each goes to experts of its own, and four or more at
- * once in a plain product: 1.3 to 2 times as fast from about this many an expert
- * (docs/decisions/0005-blas.md). */
-#define TOKENS_AN_EXPERT 4
-
 bool seam_graph_groups(const struct seam_graph *g)
 {
     const struct seam_hparams *hp = g->hp;
     for (int r = SEAM_ROLE_EXP_GATE; r <= SEAM_ROLE_EXP_GATE_UP; r++)
         if (seam_store_layer(g->store, g->layer, SEAM_STORE_SCALE, (enum seam_role)r))
             return false; /* rare: a scale an expert beside the matrix */
-    return weight(g, SEAM_ROLE_ROUTER) &&
-           (uint64_t)g->n * hp->n_expert_used >= (uint64_t)TOKENS_AN_EXPERT * hp->n_expert;
+    return weight(g, SEAM_ROLE_ROUTER) && (uint64_t)g->n * hp->n_expert_used >=
+                                              (uint64_t)SEAM_ENGINE_TOKENS_AN_EXPERT * hp->n_expert;
 }
 
 uint64_t seam_groups_carve(struct seam_groups *gr, const struct seam_hparams *hp, uint32_t chunk,

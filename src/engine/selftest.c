@@ -32,12 +32,8 @@ size_t seam_device_list(struct seam_device_info *out, size_t cap)
     size_t n = ggml_backend_dev_count();
     for (size_t i = 0; i < n && i < cap; i++) {
         ggml_backend_dev_t dev = ggml_backend_dev_get(i);
-        size_t available = 0, total = 0;
-        ggml_backend_dev_memory(dev, &available, &total);
         snprintf(out[i].name, sizeof out[i].name, "%s", ggml_backend_dev_name(dev));
         snprintf(out[i].about, sizeof out[i].about, "%s", ggml_backend_dev_description(dev));
-        out[i].free = available;
-        out[i].total = total;
     }
     return n;
 }

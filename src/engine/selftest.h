@@ -17,9 +17,8 @@
 #include "base/err.h"
 
 struct seam_device_info {
-    char name[64];        /* "CPU", "CUDA0", "Metal" */
-    char about[128];      /* "AMD EPYC", "NVIDIA GB10" */
-    uint64_t free, total; /* bytes, as ggml says */
+    char name[64];   /* "CPU", "CUDA0", "Metal" */
+    char about[128]; /* "AMD EPYC", "NVIDIA GB10" */
 };
 const char *seam_ggml_version(void);
 /* ggml's devices in its order; returns how many there are, fills at most cap. */

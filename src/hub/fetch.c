@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/os/os.h"
 #include "base/size.h"
 #include "hub/follow.h"
 #include "hub/http.h"
@@ -104,11 +104,10 @@ static seam_status look(struct source *s, const struct seam_hub_file *file, cons
 
 static seam_status check_space(struct seam_fetch *f, struct seam_err *err)
 {
-    struct statvfs fs;
     char a[32], b[32];
-    if (statvfs(f->opts.dir, &fs) != 0)
-        return seam_fail(err, SEAM_EIO, "look at %s: %s", f->opts.dir, strerror(errno));
-    f->space = (uint64_t)fs.f_bavail * (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
+    seam_status st = seam_os_disk_space(f->opts.dir, &f->space, err);
+    if (st != SEAM_OK)
+        return st;
     if (f->missing <= f->space)
         return SEAM_OK;
     return seam_fail(err, SEAM_EFULL,
@@ -170,8 +169,6 @@ static void say(struct seam_fetch *f, struct seam_fetch_event *e)
         e->here += whole || s->had ? s->file->bytes : seam_resume_sum(&s->resume);
         e->checked += whole ? s->file->bytes : seam_follow_done(&s->follow);
     }
-    for (uint32_t i = 0; i < f->opts.jobs; i++)
-        e->active += f->slot[i].flying;
     if (f->opts.event)
         f->opts.event(f->opts.user, e);
 }

@@ -32,7 +32,6 @@ struct seam_fetch_event {
     bool had; /* FILE: it was there before */
     /* bytes of all files: here, checked, in sum; and those that this run has fetched */
     uint64_t here, checked, all, fetched;
-    uint32_t active; /* ranges under way */
 };
 
 struct seam_fetch_opts {

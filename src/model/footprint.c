@@ -22,6 +22,15 @@ uint32_t seam_hparams_attend_rows(const struct seam_hparams *hp)
     return rows < 16 ? 16 : rows;
 }
 
+bool seam_hparams_absorbs(const struct seam_hparams *hp, double n, double cached)
+{
+    double pairs = n * (cached + n / 2);
+    double absorbed = (2.0 * hp->kv_lora + hp->d_rope) * pairs;
+    double expanded = ((double)hp->d_head + hp->d_v) * pairs +
+                      (double)hp->kv_lora * ((double)hp->d_nope + hp->d_v) * (cached + n);
+    return hp->mla && absorbed < expanded;
+}
+
 size_t seam_hparams_graph_nodes(const struct seam_hparams *hp, uint32_t chunk)
 {
     uint32_t rows = seam_hparams_attend_rows(hp);

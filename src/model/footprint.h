@@ -8,6 +8,14 @@
 #include "model/model.h"
 
 #define SEAM_ENGINE_CHUNK 512u /* tokens per graph in prefill, unless told */
+/* ggml multiplies one token's row at a time when each goes to experts of its own, and four or more at
+ * once in a plain product: 1.3 to 2 times as fast from about this many an expert
+ * (docs/decisions/0005-blas.md). */
+#define SEAM_ENGINE_TOKENS_AN_EXPERT 4u
+/* Has the absorbed form of MLA fewer operations than the expanded one, for n new tokens after `cached`
+ * (facts/models.md 3.1)? The expanded form pays for every cached row once, the absorbed form for every
+ * pair of query and key. False without MLA. */
+bool seam_hparams_absorbs(const struct seam_hparams *hp, double n, double cached);
 
 /* KV heads that a prefill's attention has as f32 at a time: work for several threads in each product. */
 #define SEAM_ATTEND_HEADS 4u

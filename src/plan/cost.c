@@ -73,8 +73,7 @@ static double delta_rate(const struct seam_plan_machine *m, enum seam_case c)
            (m->has[SEAM_RATE_DELTA] ? rate(m, SEAM_RATE_DELTA, c) : SEAM_COST_DELTA);
 }
 
-/* Per value of the state: S k, the update and S q, a multiplication and an addition each. */
-static double delta_flops(const struct seam_hparams *hp)
+double seam_cost_delta_flops(const struct seam_hparams *hp)
 {
     return 6.0 * hp->ssm_inner * hp->ssm_state;
 }
@@ -92,8 +91,7 @@ double seam_cost_rows(double rows, double tile)
     return max2(tile, rows + (tile - 1) / 2);
 }
 
-/* Multiplications per pair of query and key, and head. */
-static double pair_width(const struct seam_hparams *hp, bool absorbed)
+double seam_cost_pair_width(const struct seam_hparams *hp, bool absorbed)
 {
     return hp->mla && absorbed ? 2.0 * hp->kv_lora + hp->d_rope : hp->d_head + hp->d_v;
 }
@@ -102,12 +100,12 @@ struct seam_cost seam_cost_prefill(const struct seam_shape *s, uint32_t layer, d
                                    double cached, double chunk, const struct seam_plan_machine *m,
                                    enum seam_case c)
 {
+    if (m->n_point)
+        return seam_rates_prefill(s, layer, n, cached, m, c);
     const struct seam_shape_layer *l = &s->layer[layer];
     const struct seam_hparams *hp = &s->hp;
     const double chunks = ceil(n / chunk), width = n / chunks;
     struct seam_cost cost = {0};
-    if (m->n_point)
-        return seam_rates_prefill(s, layer, n, cached, m, c);
     /* K and V of all tokens so far are expanded anew for each chunk; of its own they are in attn */
     const double again = m->absorbed ? 0 : chunks * cached + chunk * chunks * (chunks - 1) / 2;
     roof(&cost, 2 * (n * l->attn.values + again * l->expand_values), chunks * l->attn.bytes, m, c);
@@ -124,14 +122,14 @@ struct seam_cost seam_cost_prefill(const struct seam_shape *s, uint32_t layer, d
     }
     const double attention = rate(m, SEAM_RATE_ATTENTION, c);
     if (l->memory == SEAM_MEMORY_DELTA) {
-        cost.attention += n * delta_flops(hp) / delta_rate(m, c);
+        cost.attention += n * seam_cost_delta_flops(hp) / delta_rate(m, c);
     } else {
         double pairs = n * cached + n * (n + 1) / 2, seen = cached + n / 2;
         if (l->window > 0) {
             pairs = fmin(pairs, n * l->window);
             seen = fmin(seen, l->window + width);
         }
-        double flops = 2 * pairs * hp->n_head * pair_width(hp, m->absorbed);
+        double flops = 2 * pairs * hp->n_head * seam_cost_pair_width(hp, m->absorbed);
         double bytes = chunks * seen * l->kv_bytes;
         cost.attention += max2(flops / attention, bytes / memory_rate(m, c));
     }
@@ -141,32 +139,32 @@ struct seam_cost seam_cost_prefill(const struct seam_shape *s, uint32_t layer, d
 struct seam_cost seam_cost_decode(const struct seam_shape *s, uint32_t layer, double depth,
                                   const struct seam_plan_machine *m, enum seam_case c)
 {
+    if (m->n_point)
+        return seam_rates_decode(s, layer, depth, m, c);
     const struct seam_shape_layer *l = &s->layer[layer];
     const struct seam_hparams *hp = &s->hp;
     double share = l->routed.values > 0 ? (double)hp->n_expert_used / hp->n_expert : 0;
     struct seam_cost cost = {.fixed = rate(m, SEAM_RATE_LAYER, c)};
-    if (m->n_point)
-        return seam_rates_decode(s, layer, depth, m, c);
     roof(&cost, 2 * (l->attn.values + l->ffn.values + l->routed.values * share),
          l->attn.bytes + l->ffn.bytes + l->routed.bytes * share, m, c);
     if (l->memory == SEAM_MEMORY_DELTA) {
-        cost.attention =
-            max2(delta_flops(hp) / delta_rate(m, c), 2 * l->state_bytes / memory_rate(m, c));
+        cost.attention = max2(seam_cost_delta_flops(hp) / delta_rate(m, c),
+                              2 * l->state_bytes / memory_rate(m, c));
         return cost;
     }
     const double seen = l->window > 0 && l->window < depth ? l->window : depth;
-    cost.attention =
-        max2(2 * seen * hp->n_head * pair_width(hp, true) / rate(m, SEAM_RATE_ATTENTION, c),
-             seen * l->kv_bytes / kv_rate(m, c));
+    cost.attention = max2(2 * seen * hp->n_head * seam_cost_pair_width(hp, true) /
+                              rate(m, SEAM_RATE_ATTENTION, c),
+                          seen * l->kv_bytes / kv_rate(m, c));
     return cost;
 }
 
 struct seam_cost seam_cost_head(const struct seam_shape *s, const struct seam_plan_machine *m,
                                 enum seam_case c)
 {
-    struct seam_cost cost = {0};
     if (m->n_point)
         return seam_rates_head(s, m, c);
+    struct seam_cost cost = {0};
     roof(&cost, 2 * s->head.values, s->head.bytes, m, c);
     return cost;
 }

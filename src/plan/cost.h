@@ -27,6 +27,10 @@ const char *seam_cost_bottleneck(const struct seam_cost *c);
 double seam_cost_experts(double n, double k, double tokens);
 /* Rows that a kernel multiplies for an expert that gets `rows` of them on average. */
 double seam_cost_rows(double rows, double tile);
+/* Multiplications per pair of query and key, and head. */
+double seam_cost_pair_width(const struct seam_hparams *hp, bool absorbed);
+/* Of a DeltaNet layer, per token: S k, the update and S q, for each value of the state. */
+double seam_cost_delta_flops(const struct seam_hparams *hp);
 
 /* One layer: `n` new tokens after `cached` ones. last: only its KV rows are computed. */
 struct seam_cost seam_cost_prefill(const struct seam_shape *s, uint32_t layer, double n,

@@ -437,6 +437,8 @@ seam_status seam_layouts_find(struct seam_layout **out, size_t *n, const struct 
     *out = calloc((size_t)subsets * subsets, sizeof **out);
     if (!*out || !prepare(&x)) {
         release(&x);
+        free(*out);
+        *out = NULL;
         return seam_fail(err, SEAM_ENOMEM, "no memory for layouts");
     }
     for (uint32_t decode = 1; decode < subsets; decode++) {

@@ -100,6 +100,11 @@ seam_status seam_quantity_parse(const char *text, enum seam_unit unit, struct se
     return SEAM_OK;
 }
 
+const char *seam_quantity_source(const struct seam_quantity *q)
+{
+    return q->source ? q->source : "your file";
+}
+
 const char *seam_quantity_format(double v, enum seam_unit unit, char *buf, size_t len)
 {
     const struct unit_row *best = NULL;

@@ -29,6 +29,8 @@ struct seam_quantity {
  * three are not in order. */
 seam_status seam_quantity_parse(const char *text, enum seam_unit unit, struct seam_quantity *q,
                                 struct seam_err *err);
+/* Where the number is from; never NULL. */
+const char *seam_quantity_source(const struct seam_quantity *q);
 /* "819 GB/s", "15 TFLOPS"; for people, three digits. */
 const char *seam_quantity_format(double v, enum seam_unit unit, char *buf, size_t len);
 

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define TOKENS_AN_EXPERT \
-    4.0 /* fewer, and the engine multiplies row by row (src/engine/graph_ffn.c) */
+#include "model/footprint.h"
 
 static double larger(double a, double b)
 {
@@ -64,9 +63,9 @@ static double products(const struct seam_shape_part *p, double share, double col
 static double chunked(const struct seam_shape_part *p, double share, double n,
                       const struct seam_plan_machine *m, enum seam_case c)
 {
-    double full = floor(n / SEAM_RATES_CHUNK);
-    return full * products(p, share, SEAM_RATES_CHUNK, m, c) +
-           products(p, share, n - full * SEAM_RATES_CHUNK, m, c);
+    double full = floor(n / SEAM_ENGINE_CHUNK);
+    return full * products(p, share, SEAM_ENGINE_CHUNK, m, c) +
+           products(p, share, n - full * SEAM_ENGINE_CHUNK, m, c);
 }
 
 /* Every expert that the chunk reaches multiplies its tokens as one matrix. */
@@ -76,7 +75,7 @@ static double routed_chunk(const struct seam_shape *s, const struct seam_shape_l
     double used = s->hp.n_expert_used, all = s->hp.n_expert, rows = n * used;
     if (!(n > 0) || !(all > 0))
         return 0;
-    if (rows < TOKENS_AN_EXPERT * all)
+    if (rows < SEAM_ENGINE_TOKENS_AN_EXPERT * all) /* fewer: row by row */
         return rows * products(&l->routed, 1 / all, 1, m, c);
     double touched = seam_cost_experts(all, used, n);
     return touched * products(&l->routed, 1 / all, rows / touched, m, c);
@@ -85,21 +84,12 @@ static double routed_chunk(const struct seam_shape *s, const struct seam_shape_l
 static double routed(const struct seam_shape *s, const struct seam_shape_layer *l, double n,
                      const struct seam_plan_machine *m, enum seam_case c)
 {
-    double full = floor(n / SEAM_RATES_CHUNK);
-    return full * routed_chunk(s, l, SEAM_RATES_CHUNK, m, c) +
-           routed_chunk(s, l, n - full * SEAM_RATES_CHUNK, m, c);
+    double full = floor(n / SEAM_ENGINE_CHUNK);
+    return full * routed_chunk(s, l, SEAM_ENGINE_CHUNK, m, c) +
+           routed_chunk(s, l, n - full * SEAM_ENGINE_CHUNK, m, c);
 }
 
 /* ---- attention, and the rest ---- */
-
-bool seam_rates_absorbs(const struct seam_hparams *hp, double n, double cached)
-{
-    double pairs = n * (cached + n / 2);
-    double absorbed = (2.0 * hp->kv_lora + hp->d_rope) * pairs;
-    double expanded = ((double)hp->d_head + hp->d_v) * pairs +
-                      (double)hp->kv_lora * ((double)hp->d_nope + hp->d_v) * (cached + n);
-    return hp->mla && absorbed < expanded;
-}
 
 static double attention_rate(const struct seam_plan_machine *m, enum seam_point of, double depth,
                              enum seam_case c)
@@ -110,13 +100,7 @@ static double attention_rate(const struct seam_plan_machine *m, enum seam_point 
 
 static double pair_ops(const struct seam_hparams *hp, bool absorbed)
 {
-    double width = absorbed ? 2.0 * hp->kv_lora + hp->d_rope : (double)hp->d_head + hp->d_v;
-    return 2 * hp->n_head * width;
-}
-
-static double state_ops(const struct seam_hparams *hp)
-{
-    return 6.0 * hp->ssm_inner * hp->ssm_state; /* S k, the update and S q */
+    return 2 * hp->n_head * seam_cost_pair_width(hp, absorbed);
 }
 
 static double attention(const struct seam_shape *s, const struct seam_shape_layer *l, double n,
@@ -125,7 +109,7 @@ static double attention(const struct seam_shape *s, const struct seam_shape_laye
 {
     const struct seam_hparams *hp = &s->hp;
     if (l->memory == SEAM_MEMORY_DELTA)
-        return n * state_ops(hp) / attention_rate(m, SEAM_POINT_STATE, n, c);
+        return n * seam_cost_delta_flops(hp) / attention_rate(m, SEAM_POINT_STATE, n, c);
     double pairs = n * cached + n * (n + 1) / 2;
     return pairs * pair_ops(hp, absorbed) /
            attention_rate(m, absorbed ? SEAM_POINT_ABSORBED : SEAM_POINT_PREFILL, cached + n / 2,
@@ -195,7 +179,8 @@ struct seam_cost seam_rates_prefill(const struct seam_shape *s, uint32_t layer, 
                                     double cached, const struct seam_plan_machine *m,
                                     enum seam_case c)
 {
-    return seam_rates_prefill_as(s, layer, n, cached, seam_rates_absorbs(&s->hp, n, cached), m, c);
+    return seam_rates_prefill_as(s, layer, n, cached, seam_hparams_absorbs(&s->hp, n, cached), m,
+                                 c);
 }
 
 struct seam_cost seam_rates_decode(const struct seam_shape *s, uint32_t layer, double depth,

@@ -7,8 +7,6 @@
 
 #include "plan/cost.h"
 
-#define SEAM_RATES_CHUNK 512 /* tokens per graph in Seam's engine, resident or swept */
-
 /* Between points linear in the logarithm of `at`, beyond the last ones constant. 0: nothing of that kind
  * (and type; NULL but for products) was measured. */
 double seam_rates_at(const struct seam_plan_machine *m, enum seam_point of, const char *type,
@@ -31,7 +29,5 @@ struct seam_cost seam_rates_head(const struct seam_shape *s, const struct seam_p
 /* What norms, gates, rotations, copies and routing move for one token of a layer, in bytes: what the
  * points `dense` and `mixture` are rates of. */
 double seam_rates_rest_bytes(const struct seam_shape *s, uint32_t layer);
-/* Would the engine's prefill of n tokens after `cached` multiply latents (facts/models.md 3.1)? */
-bool seam_rates_absorbs(const struct seam_hparams *hp, double n, double cached);
 
 #endif

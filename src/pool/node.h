@@ -13,6 +13,10 @@
 #include "model/tokenizer.h"
 
 enum seam_node_role { SEAM_NODE_SWEEP = 1, SEAM_NODE_DECODE = 2, SEAM_NODE_BOTH = 3 };
+const char *seam_node_role_name(
+    enum seam_node_role role); /* "sweep", "decode", "both", "unknown" */
+enum seam_node_role seam_node_role_named(const char *name); /* 0: none of them */
+uint32_t seam_node_lanes(enum seam_node_role role);         /* unless told */
 
 struct seam_node_opts {
     const char *name; /* for messages; default: machine name */

@@ -23,15 +23,15 @@ static void name_backends(char *buf, size_t len)
 /* Of a file that is not there, or cannot be looked at, the folder will do. */
 static uint64_t room_beside(const char *path)
 {
-    uint64_t available = 0, total;
+    uint64_t available = 0;
     char dir[4096];
-    if (seam_os_disk_space(path, &available, &total, NULL) == SEAM_OK)
+    if (seam_os_disk_space(path, &available, NULL) == SEAM_OK)
         return available;
     snprintf(dir, sizeof dir, "%s", path);
     char *slash = strrchr(dir, '/');
     if (slash)
         slash[slash == dir] = '\0';
-    if (seam_os_disk_space(slash ? dir : ".", &available, &total, NULL) != SEAM_OK)
+    if (seam_os_disk_space(slash ? dir : ".", &available, NULL) != SEAM_OK)
         return 0;
     return available;
 }

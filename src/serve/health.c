@@ -7,13 +7,6 @@
 
 #define MAX_NODES 64
 
-static const char *role_name(enum seam_node_role role)
-{
-    static const char *const names[] =
-        {[SEAM_NODE_SWEEP] = "sweep", [SEAM_NODE_DECODE] = "decode", [SEAM_NODE_BOTH] = "both"};
-    return role >= SEAM_NODE_SWEEP && role <= SEAM_NODE_BOTH ? names[role] : "unknown";
-}
-
 void seam_server_health(struct seam_http_request *r, void *user)
 {
     const struct seam_server *s = user;
@@ -30,7 +23,7 @@ void seam_server_health(struct seam_http_request *r, void *user)
     for (size_t i = 0; i < n && i < MAX_NODES; i++) {
         yyjson_mut_val *v = yyjson_mut_arr_add_obj(doc, list);
         yyjson_mut_obj_add_str(doc, v, "name", nodes[i].name);
-        yyjson_mut_obj_add_str(doc, v, "role", role_name(nodes[i].role));
+        yyjson_mut_obj_add_str(doc, v, "role", seam_node_role_name(nodes[i].role));
         yyjson_mut_obj_add_bool(doc, v, "alive", nodes[i].alive);
         yyjson_mut_obj_add_str(doc, v, "addr", nodes[i].addr);
         yyjson_mut_obj_add_uint(doc, v, "context", nodes[i].n_ctx);

@@ -51,10 +51,9 @@ const char *seam_os_product_name(char *buf, size_t len);
 const char *seam_os_nvidia_driver(char *buf, size_t len);
 /* PCIe lanes in use by that vendor's device which uses fewest; 0: there is none, or nobody says. */
 unsigned seam_os_pci_lanes(unsigned vendor);
-/* Room for this user, and all room, in the file system that holds path (a file or a folder).
+/* Room for this user in the file system that holds path (a file or a folder).
  * SEAM_ENOTFOUND, SEAM_EIO. */
-seam_status seam_os_disk_space(const char *path, uint64_t *available, uint64_t *total,
-                               struct seam_err *err);
+seam_status seam_os_disk_space(const char *path, uint64_t *available, struct seam_err *err);
 /* The program file of this process, to start it again. SEAM_EIO: the system does not say. */
 seam_status seam_os_self_path(char *buf, size_t len, struct seam_err *err);
 

@@ -102,15 +102,13 @@ const char *seam_os_system_name(char *buf, size_t len)
     return buf;
 }
 
-seam_status seam_os_disk_space(const char *path, uint64_t *available, uint64_t *total,
-                               struct seam_err *err)
+seam_status seam_os_disk_space(const char *path, uint64_t *available, struct seam_err *err)
 {
     struct statvfs s;
     if (statvfs(path, &s) != 0)
         return seam_fail(err, errno == ENOENT ? SEAM_ENOTFOUND : SEAM_EIO, "%s: %s", path,
                          strerror(errno));
-    *available = (uint64_t)s.f_bavail * s.f_frsize;
-    *total = (uint64_t)s.f_blocks * s.f_frsize;
+    *available = (uint64_t)s.f_bavail * (s.f_frsize ? s.f_frsize : s.f_bsize);
     return SEAM_OK;
 }
 
