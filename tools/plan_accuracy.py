@@ -2,7 +2,7 @@
 """How near a plan of this machine is to this machine: probe, plan, then measure.
 
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] prepare          write the models, once
-    tools/plan_accuracy.py [-b build/seam] [-w FOLDER] measure NAME     one model, two to three minutes
+    tools/plan_accuracy.py [-b build/seam] [-w FOLDER] measure NAME     one model, eight minutes
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] table [-o FILE]  what all of them gave, as table and JSON
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] all [-o FILE]    the three, one after the other
 
@@ -10,7 +10,9 @@ Three synthetic models (dense, MoE with grouped-query attention, MoE with MLA) a
 layouts: alone with all cores, and as two nodes of one machine: `fast` sweeps with all cores and streams its weights
 from the disk, past the page cache; `slow` decodes with one core. The two never compute at the same time, so each is
 planned with the rates of a probe with as many threads. What is probed is a file of three layers, not the model
-itself. Run it on a quiet machine; docs/probe.md says what the result was.
+itself. Probe, plan and measurement take turns, so that an hour of a shared machine does not stand between them; a
+turn's plan is made before its measurement, and the medians of all turns are compared. docs/probe.md says what the
+result was.
 """
 import argparse
 import datetime
@@ -24,8 +26,8 @@ import subprocess
 import sys
 
 PROMPTS = (256, 1024, 2048)
-REPEATS = 3
-OUTPUT = 16
+TURNS = 3
+OUTPUT = 64
 MODELS = {
     "dense": dict(like="llama-3.1-8b", type="Q8_0", layers=9, sets=dict(
         embedding_length=1536, feed_forward_length=6144, **{"attention.head_count": 12, "attention.head_count_kv": 4})),
@@ -116,14 +118,12 @@ class Bench:
     # ---- measure
 
     def alone(self, name):
-        """{prompt: ([ttft s], [decode tokens/s])} with all cores."""
-        answer = {}
+        """{prompt: (ttft s, decode tokens/s)} with all cores."""
+        bench, answer = [self.seam, "bench", "-m", self.path(name, "model.gguf"), "-r", 1, "--json"], {}
         for n in PROMPTS:
-            tests = json.loads(run([self.seam, "bench", "-m", self.path(name, "model.gguf"), "-p", n, "-n", 0, "-d", 0,
-                                    "-r", REPEATS, "--no-warmup", "--json"]))["tests"]
-            after = json.loads(run([self.seam, "bench", "-m", self.path(name, "model.gguf"), "-p", 0, "-n", OUTPUT,
-                                    "-d", n, "-r", REPEATS, "--json"]))["tests"]
-            answer[n] = ([t / 1e9 for t in tests[0]["samples_ns"]], [OUTPUT * 1e9 / t for t in after[0]["samples_ns"]])
+            first = json.loads(run([*bench, "-p", n, "-n", 0, "-d", 0, "--no-warmup"]))["tests"][0]
+            after = json.loads(run([*bench, "-p", 0, "-n", OUTPUT, "-d", n]))["tests"][0]
+            answer[n] = (first["samples_ns"][0] / 1e9, OUTPUT * 1e9 / after["samples_ns"][0])
         return answer
 
     def node(self, name, role, *words):
@@ -163,18 +163,21 @@ class Bench:
 
     # ---- one model
 
-    def cells(self, name, layout, plan, measured):
-        rows = []
-        for n, (times, speeds) in measured.items():
-            p_ttft, p_speed, swept = plan[n]
-            ttft, speed = statistics.median(times), statistics.median(speeds)
-            rows.append(dict(model=name, layout=layout, prompt=n, path="sweep" if swept else "local",
-                             ttft=dict(predicted=p_ttft["likely"], low=p_ttft["best"], high=p_ttft["worst"], measured=ttft,
-                                       samples=times, best_error=p_ttft["best"] / min(times) - 1, error=p_ttft["likely"] / ttft - 1),
-                             decode=dict(predicted=p_speed["likely"], low=p_speed["worst"], high=p_speed["best"],
-                                         measured=speed, samples=speeds,
-                                         best_error=p_speed["best"] / max(speeds) - 1, error=p_speed["likely"] / speed - 1)))
-        return rows
+    @staticmethod
+    def cell(plans, measured, fastest):
+        """One number: the median of the turns' plans beside the median of their measurements."""
+        likely, value = (statistics.median(x) for x in ([p["likely"] for p in plans], measured))
+        best = fastest(p["best"] for p in plans)
+        ends = sorted(statistics.median(p[c] for p in plans) for c in ("best", "worst"))
+        return dict(predicted=likely, low=ends[0], high=ends[1], measured=value, plans=[p["likely"] for p in plans],
+                    samples=measured, best_error=best / fastest(measured) - 1, error=likely / value - 1)
+
+    def cells(self, name, layout, turns):
+        """turns: [({prompt: plan}, {prompt: (ttft, speed)})]"""
+        return [dict(model=name, layout=layout, prompt=n, path=["sweep" if p[n][2] else "local" for p, _ in turns],
+                     ttft=self.cell([p[n][0] for p, _ in turns], [m[n][0] for _, m in turns], min),
+                     decode=self.cell([p[n][1] for p, _ in turns], [m[n][1] for _, m in turns], max))
+                for n in turns[0][1]]
 
     def write_pool(self, cluster, name, fast, slow):
         """Two nodes on this machine: `fast` has too little memory for the model, `slow` holds it."""
@@ -185,39 +188,46 @@ class Bench:
             f.write(f"nodes:\n  - name: fast\n    machine: cpu{self.cores}\n    usable: {{is: {room:.0f} MB, from: too little}}\n"
                     "  - name: slow\n    machine: cpu1\nlinks:\n  - between: [fast, slow]\n    cable: to-decode\n")
 
-    def measure(self, name):
-        all_, one = str(self.cores), "1"
+    def turn_alone(self, name):
+        """((plan, measured), report, the machine as YAML)"""
+        cluster, everything = self.path(name, "alone.yaml"), f"cpu{self.cores}"
         self.forget(self.path(name, "layers.gguf"))
-        fast_report, fast = self.probe(name, all_)
-        # alone
-        with open(self.path(name, "alone.yaml"), "w") as f:
+        report, fast = self.probe(name, str(self.cores))
+        with open(cluster, "w") as f:
             f.write(fast)
-        measured = self.alone(name)
-        rows = self.cells(name, "alone", self.plan(name, self.path(name, "alone.yaml"), PROMPTS, [f"cpu{all_}"], []), measured)
-        # sweep and decode
-        decode, decode_at = self.node(name, "decode", "--threads", one)
-        sweep, sweep_at = self.node(name, "sweep", "--threads", all_, "--weights-memory", self.weights_of_sweep(name))
+        plan = self.plan(name, cluster, PROMPTS, [everything], [])
+        return (plan, self.alone(name)), report, fast
+
+    def turn_pooled(self, name, fast, turn):
+        """((plan, measured), report, cluster)"""
+        cluster = self.path(name, "pool.yaml")
+        decode, decode_at = self.node(name, "decode", "--threads", "1")
+        sweep, sweep_at = self.node(name, "sweep", "--threads", str(self.cores), "--weights-memory", self.weights_of_sweep(name))
         try:
-            slow_report, slow = self.probe(name, one, decode_at)
-            cluster = self.path(name, "pool.yaml")
+            report, slow = self.probe(name, "1", decode_at)
             self.write_pool(cluster, name, fast, slow)
             nodes = [decode_at, sweep_at]
-            extra = self.pooled(name, nodes, PROMPTS[0], "sweep", 1)[0] - PROMPTS[0]  # tokens that a prompt begins with
+            extra = self.pooled(name, nodes, PROMPTS[0], "sweep", turn)[0] - PROMPTS[0]  # tokens that a prompt begins with
             lengths = [n + extra for n in PROMPTS]
-            plan = self.plan(name, cluster, lengths, ["slow"], ["fast"])
-            measured = {}
+            plan, measured = self.plan(name, cluster, lengths, ["slow"], ["fast"]), {}
             for n in lengths:
-                path = "sweep" if plan[n][2] else "local"
-                got = [self.pooled(name, nodes, n - extra, path, 1000 * n + k) for k in range(REPEATS)]
-                measured[n] = ([g[1] for g in got], [g[2] for g in got])
+                measured[n] = self.pooled(name, nodes, n - extra, "sweep" if plan[n][2] else "local", 1000 * n + turn)[1:]
         finally:
             for p in (decode, sweep):
                 p.send_signal(signal.SIGTERM)
                 p.wait()
-        rows += self.cells(name, "sweep + decode", plan, measured)
+        return (plan, measured), report, open(cluster).read()
+
+    def measure(self, name):
+        alone, pooled, probes, clusters = [], [], [], []
+        for turn in range(1, TURNS + 1):
+            got, report, fast = self.turn_alone(name)
+            alone.append(got), probes.append(report), clusters.append(fast)
+            got, report, cluster = self.turn_pooled(name, fast, turn)
+            pooled.append(got), probes.append(report), clusters.append(cluster)
+        rows = self.cells(name, "alone", alone) + self.cells(name, "sweep + decode", pooled)
         with open(self.path(name, "result.json"), "w") as f:
-            json.dump(dict(rows=rows, probes=[fast_report, slow_report], clusters=[open(self.path(name, "alone.yaml")).read(),
-                                                                                   open(cluster).read()]), f, indent=1)
+            json.dump(dict(rows=rows, probes=probes, clusters=clusters), f, indent=1)
         self.print(rows)
 
     # ---- all of them
@@ -227,7 +237,7 @@ class Bench:
         print(f"{'model':8} {'layout':15} {'prompt':>6} {'path':6} {'first token, s':>24} {'error':>8} {'tokens/s':>20} {'error':>8}")
         for r in rows:
             t, d = r["ttft"], r["decode"]
-            print(f"{r['model']:8} {r['layout']:15} {r['prompt']:6} {r['path']:6} {t['predicted']:11.3f} / {t['measured']:9.3f} "
+            print(f"{r['model']:8} {r['layout']:15} {r['prompt']:6} {'/'.join(sorted(set(r['path']))):6} {t['predicted']:11.3f} / {t['measured']:9.3f} "
                   f"{100 * t['error']:+7.1f}% {d['predicted']:9.2f} / {d['measured']:8.2f} {100 * d['error']:+7.1f}%", flush=True)
 
     def table(self, out):
@@ -243,7 +253,7 @@ class Bench:
         summary["all"] = dict(n=len(both), median=statistics.median(both), worst=max(both))
         best = [abs(r[w]["best_error"]) for r in rows for w in ("ttft", "decode")]
         summary["best_of_rounds"] = dict(n=len(best), median=statistics.median(best), worst=max(best))
-        print(f"the best of the probe's rounds against the best of the runs: median {100 * statistics.median(best):.1f} %, worst {100 * max(best):.1f} %")
+        print(f"the best of the plans against the best of the runs: median {100 * statistics.median(best):.1f} %, worst {100 * max(best):.1f} %")
         print(f"all: median error {100 * summary['all']['median']:.1f} %, worst {100 * summary['all']['worst']:.1f} %; "
               "the bar is 10 % and 25 %")
         first = next(iter(results.values()))["probes"][0]
