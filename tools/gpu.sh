@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make gpu-test, make gpu-bench: what is run on a machine with an NVIDIA GPU, and what came out of it on an H100 under
-# bench/results. usage: gpu.sh test|bench BUILD
+# bench/results. BUILD may come from another machine of the same system: what it needs there is Seam's libraries and, where
+# CUDA's are not in the usual places, LD_LIBRARY_PATH (docs/gpu.md). usage: gpu.sh test|bench BUILD
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 build="$(cd "$2" && pwd)"
@@ -8,17 +9,45 @@ model="$root/models/thimble-q8_0.gguf"
 work="$(mktemp -d "${TMPDIR:-/tmp}/seam-gpu.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 
+# A failed check does not keep the others from running.
+failed=()
+try() { "$@" || failed+=("$*"); }
+
+# A model of random weights in $work: synth NAME OPTIONS...
+synth() { "$build/seam" synth "${@:2}" -o "$work/$1.gguf"; }
+
+# Weights of F32 and BF16, for which the CPU rounds no activations; Kimi's widths, and heads of 64 and 128 in groups.
+run_sweeps() {
+    local sweep="$build/tests/gpu_sweep_test" kimi=(--like kimi-k2.6 --layers 3 --experts 16 --vocab 4096)
+    synth f32 --like thimble --type F32
+    synth bf16 "${kimi[@]}" --type BF16
+    synth qwen3moe --like qwen3moe-bench --layers 3 --vocab 4096 --type BF16
+    synth qwen3 --like qwen3-8b --layers 2 --vocab 4096 --type BF16
+    synth llama --like llama-3.1-8b --layers 2 --vocab 4096 --type BF16
+    synth llama64 --like llama-3.1-8b --layers 2 --vocab 4096 --type BF16 --set embedding_length=1024 --set rope.dimension_count=64 \
+        --set attention.head_count=16 --set attention.head_count_kv=4 --set feed_forward_length=2048
+    try "$sweep" -n 1000 "$model"
+    try "$sweep" -n 5000 -k 12000000 "$model" # streamed
+    try "$sweep" -n 1500 "$work"/{f32,bf16,qwen3moe,qwen3,llama,llama64}.gguf
+    rm "$work"/*.gguf
+    # Quantised, against the CPU on the same weights as F32: of the blocks themselves it rounds activations to eight bits.
+    for type in UD-Q8_K_XL UD-Q2_K_XL; do
+        synth quantised "${kimi[@]}" --type "$type"
+        "$build/seam" quantize "$work/quantised.gguf" "$work/exact.gguf" --type F32
+        try "$sweep" -n 1500 -e "$work/exact.gguf" "$work/quantised.gguf"
+        rm "$work"/*.gguf
+    done
+}
+
 run_test() {
-    "$build/tests/gpu_kernels_test"
+    try "$build/tests/gpu_kernels_test"
+    run_sweeps
     python3 "$root/tests/gpu/prompts.py" >"$work/prompts"
-    # Weights of F32 and BF16, so that the CPU's side rounds no activations; the second of Kimi's widths.
-    "$build/seam" synth --like thimble --type F32 -o "$work/f32.gguf"
-    "$build/seam" synth --like kimi-k2.6 --layers 3 --experts 16 --vocab 4096 --type BF16 -o "$work/bf16.gguf"
-    "$build/seam" synth --like qwen3moe-bench --layers 3 --vocab 4096 --type BF16 -o "$work/qwen3moe.gguf"
-    "$build/tests/gpu_sweep_test" -n 1000 "$model"
-    "$build/tests/gpu_sweep_test" -n 5000 -k 12000000 "$model" # streamed
-    "$build/tests/gpu_sweep_test" -n 1500 "$work/f32.gguf" "$work/bf16.gguf" "$work/qwen3moe.gguf"
-    "$build/tests/gpu_sweep_test" -p "$work/prompts" "$model"
+    try "$build/tests/gpu_sweep_test" -p "$work/prompts" "$model"
+    try python3 "$root/tests/gpu/two_nodes.py" "$build/seam" "$model" "$work/prompts"
+    [ ${#failed[@]} = 0 ] && echo "gpu-test: all good" && return
+    printf 'gpu-test: FAILED: %s\n' "${failed[@]}"
+    exit 1
 }
 
 # mix FILE-NAME TYPE LENGTHS

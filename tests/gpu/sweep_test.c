@@ -1,9 +1,10 @@
 /* sweep_test.c - the CUDA sweep against the CPU's, on a GPU.
  *
- *   gpu_sweep_test [-t THREADS] [-n TOKENS] [-k STREAM_BYTES] MODEL...
+ *   gpu_sweep_test [-t THREADS] [-n TOKENS] [-k STREAM_BYTES] [-e EXACT] MODEL...
  *     Random tokens. KV rows after one whole layer: relative error at most 1e-2 (norm of the difference over
  *     the norm, the worst hundredth of the tokens set aside); then the same in two parts, the second on the
- *     rows of the first. One step on the CPU from either's rows is told.
+ *     rows of the first. One step on the CPU from either's rows is told. EXACT: the CPU sweeps this file
+ *     instead, the same weights in F32, for which it rounds no activations; what it makes of MODEL is told.
  *   gpu_sweep_test [-t THREADS] -p PROMPTS MODEL
  *     Prompts (each ends with \x1f, a text that the answer should hold, \x1e) swept by either, decoded by the
  *     CPU, greedy: at least 95 % give the same tokens, every other differs at a near-tie, the mean
@@ -97,14 +98,14 @@ static double row_error(struct seam_engine *a, struct seam_engine *b, uint32_t l
 /* Layer 0's rows have seen an embedding, layer 1's one whole layer; what follows is told, not judged:
  * tokens that went to other experts spread. */
 static void check_rows(struct seam_engine *cpu, struct seam_engine *gpu, uint32_t n,
-                       const char *what)
+                       const char *what, bool judged)
 {
     const uint32_t n_layer = seam_model_hparams(seam_engine_model(cpu))->n_layer;
     char text[160];
     for (uint32_t layer = 0; layer < n_layer; layer++) {
         double rest, all = row_error(cpu, gpu, layer, n, &rest);
         snprintf(text, sizeof text, "%s, rows of layer %u (all tokens %.3e)", what, layer, all);
-        if (layer < 2)
+        if (judged && layer < 2)
             say(rest <= 1e-2, text, rest, 1e-2);
         else
             printf("     %-58s %.3e\n", text, rest);
@@ -130,10 +131,22 @@ static double divergence(const float *a, const float *b, uint32_t n)
     return kl;
 }
 
-static void compare(const char *file, uint32_t n, uint64_t weights)
+/* What the CPU's rounding of activations to blocks of eight bits is of it all. */
+static void tell_rounding(struct seam_engine *exact, const struct seam_model *m,
+                          const int32_t *tokens, uint32_t n)
 {
-    struct seam_model *m;
+    struct seam_engine *cpu = open_engine(m, "cpu", n + 1, 0);
+    need(seam_engine_prefill(cpu, 0, tokens, n, NULL, NULL, &err), "cpu");
+    check_rows(exact, cpu, n, "the CPU on MODEL itself", false);
+    seam_engine_close(cpu);
+}
+
+static void compare(const char *file, const char *exact, uint32_t n, uint64_t weights)
+{
+    struct seam_model *m, *other = NULL;
     need(seam_model_open(&m, file, &err), file);
+    if (exact)
+        need(seam_model_open(&other, exact, &err), exact);
     const struct seam_hparams *hp = seam_model_hparams(m);
     n = n < hp->n_ctx_train ? n : hp->n_ctx_train - 1;
     int32_t *tokens = malloc((n + 1) * sizeof *tokens);
@@ -144,12 +157,12 @@ static void compare(const char *file, uint32_t n, uint64_t weights)
         tokens[i] = (int32_t)((x >> 33) % hp->n_vocab);
     }
     struct seam_engine *gpu = open_engine(m, "cuda", n + 1, weights);
-    struct seam_engine *cpu = open_engine(m, "cpu", n + 1, 0);
+    struct seam_engine *cpu = open_engine(exact ? other : m, "cpu", n + 1, 0);
     printf("---- %s: %u tokens, %s, %s\n", file, n, seam_engine_device(gpu),
            seam_engine_memory(gpu)->streamed ? "streamed" : "resident");
     need(seam_engine_prefill(cpu, 0, tokens, n, NULL, NULL, &err), "cpu");
     need(seam_engine_prefill(gpu, 0, tokens, n, NULL, NULL, &err), "cuda");
-    check_rows(cpu, gpu, n, "at once");
+    check_rows(cpu, gpu, n, "at once", true);
     need(seam_engine_step(cpu, 0, tokens[n], a, &err), "cpu");
     need(seam_engine_step(gpu, 0, tokens[n], b, &err), "cuda");
     double kl = divergence(a, b, hp->n_vocab);
@@ -157,12 +170,15 @@ static void compare(const char *file, uint32_t n, uint64_t weights)
     seam_engine_kv_set_len(gpu, 0, 0);
     need(seam_engine_prefill(gpu, 0, tokens, n / 3, NULL, NULL, &err), "cuda");
     need(seam_engine_prefill(gpu, 0, tokens, n, NULL, NULL, &err), "cuda");
-    check_rows(cpu, gpu, n, "in two parts");
+    check_rows(cpu, gpu, n, "in two parts", true);
+    if (exact)
+        tell_rounding(cpu, m, tokens, n);
     double used = (double)seam_engine_device_used(gpu);
     double planned = (double)seam_engine_memory(gpu)->device;
     printf("     device memory planned %.1f MB, taken %.1f MB\n", planned / 1e6, used / 1e6);
     seam_engine_close(gpu);
     seam_engine_close(cpu);
+    seam_model_close(other);
     seam_model_close(m);
     free(tokens);
     free(a);
@@ -298,7 +314,7 @@ int main(int argc, char **argv)
 {
     uint32_t n = 1000;
     uint64_t weights = 0;
-    const char *prompts = NULL;
+    const char *prompts = NULL, *exact = NULL;
     int at = 1;
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
         if (argv[at][1] == 'n')
@@ -307,17 +323,19 @@ int main(int argc, char **argv)
             weights = strtoull(argv[at + 1], NULL, 10);
         else if (argv[at][1] == 'p')
             prompts = argv[at + 1];
+        else if (argv[at][1] == 'e')
+            exact = argv[at + 1];
         else if (argv[at][1] == 't')
             threads = atoi(argv[at + 1]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (at == argc)
-        compare(SEAM_MODEL, n, weights);
+        compare(SEAM_MODEL, NULL, n, weights);
     for (; at < argc; at++) {
         if (prompts)
             answers(argv[at], prompts);
         else
-            compare(argv[at], n, weights);
+            compare(argv[at], exact, n, weights);
     }
     printf("%s\n", failures ? "FAILED" : "all good");
     return failures != 0;

@@ -91,19 +91,28 @@ static const char cudnn_file[] = "libcudnn.so." TEXT(CUDNN_MAJOR);
 
 static struct seam_err failure; /* of the one attempt */
 
-/* As the loader finds it, then where the build found it. */
-static bool bind(const char *file, const char *folder, const struct symbol *symbols)
+/* As the system's loader finds it (LD_LIBRARY_PATH, ldconfig's list), then where the build found it, then where
+ * NVIDIA's installers put it. */
+static void *open_library(const char *file, const char *folder)
 {
+    const char *const folders[] = {folder, "/usr/local/cuda/lib64"};
     char path[1024];
     void *lib = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    if (!lib)
+    for (size_t i = 0; !lib && i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "%s/%s", folders[i], file);
         lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    return lib;
+}
+
+static bool bind(const char *file, const char *folder, const struct symbol *symbols)
+{
+    void *lib = open_library(file, folder);
     if (!lib) {
         const char *why = dlerror();
         seam_fail(&failure, SEAM_EUNSUPPORTED,
-                  "the CUDA sweep needs %s, which cannot be loaded (%s): install it, or use "
-                  "--device cpu",
+                  "the CUDA sweep needs %s, which cannot be loaded (%s): install it, name its "
+                  "folder in LD_LIBRARY_PATH, or use --device cpu",
                   file, why ? why : "no reason given");
         return false;
     }
