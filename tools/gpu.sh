@@ -28,11 +28,14 @@ run_sweeps() {
         --set attention.head_count=16 --set attention.head_count_kv=4 --set feed_forward_length=2048
     try "$sweep" -n 1000 "$model"
     try "$sweep" -n 5000 -k 12000000 "$model" # streamed
-    try "$sweep" -n 1500 "$work"/{f32,bf16,qwen3moe,qwen3,llama,llama64}.gguf
+    synth qwen35moe --like qwen35moe-bench --layers 5 --vocab 4096 --type BF16
+    synth qwen35 --like qwen3.5-4b --layers 4 --vocab 4096 --type BF16
+    try "$sweep" -n 1500 "$work"/{f32,bf16,qwen3moe,qwen3,llama,llama64,qwen35moe,qwen35}.gguf
     rm "$work"/*.gguf
-    # Quantised, against the CPU on the same weights as F32: of the blocks themselves it rounds activations to eight bits.
+    # Quantised, every layer with experts, against the CPU on the same weights as F32: of the blocks themselves it rounds
+    # activations to eight bits. All experts are used: with random routers many are nearly equal, and who is chosen hangs on less.
     for type in UD-Q8_K_XL UD-Q2_K_XL; do
-        synth quantised "${kimi[@]}" --type "$type"
+        synth quantised "${kimi[@]}" --set leading_dense_block_count=0 --set expert_used_count=16 --type "$type"
         "$build/seam" quantize "$work/quantised.gguf" "$work/exact.gguf" --type F32
         try "$sweep" -n 1500 -e "$work/exact.gguf" "$work/quantised.gguf"
         rm "$work"/*.gguf

@@ -25,7 +25,6 @@ struct seam_accel_part { /* what is needed together: see store.h's units */
     uint32_t slot;       /* place on the device */
     uint32_t layer;
     struct seam_accel_weight role[SEAM_ROLE_COUNT];
-    uint64_t bytes; /* of all tensors; filled by put */
 };
 /* Attention parts take turns in slots 0 and 1, feed-forward parts and the embedding in 2 and 3 (or 2 alone:
  * struct seam_accel_memory). */
@@ -37,7 +36,7 @@ struct seam_accel_part { /* what is needed together: see store.h's units */
     X(UNPACK, "unpack", "weights of attention, dense and shared parts to bf16") \
     X(PROJECT, "project", "norms, query and latent projections, rope, KV rows") \
     X(EXPAND, "expand", "keys and values of all heads from latents")            \
-    X(ATTEND, "attend", "softmax(q k) v")                                       \
+    X(ATTEND, "attend", "softmax(q k) v, or DeltaNet's recurrence")             \
     X(OUT, "out", "output projection")                                          \
     X(ROUTE, "route", "router, sorting tokens by expert")                       \
     X(EXPERTS, "experts", "routed experts, their weights to bf16 beside")       \
@@ -68,8 +67,7 @@ struct seam_accel_limits { /* what the device can do, measured */
 };
 
 struct seam_accel_memory { /* bytes of the device, planned at open */
-    uint64_t hidden, rows, scratch, weights, slots, other, total;
-    uint32_t n_ffn;  /* tokens routed at once */
+    uint64_t hidden, rows, total;
     uint32_t n_slot; /* slots of feed-forward parts: 1 or 2 */
 };
 
@@ -98,7 +96,8 @@ struct seam_accel_ops {
     seam_status (*embed)(struct seam_accel *a, const struct seam_accel_part *p,
                          const int32_t *tokens, struct seam_err *err);
     /* rows: the layer's rows in the lane, from position 0; those from n0 on are written, final after
-     * `rows`. only_rows: the last layer. */
+     * `rows`. Of a layer with a state: that of n0 tokens, which becomes that of n1. only_rows: the last
+     * layer. */
     seam_status (*attention)(struct seam_accel *a, const struct seam_accel_part *p, void *rows,
                              bool only_rows, struct seam_err *err);
     seam_status (*feed_forward)(struct seam_accel *a, const struct seam_accel_part *p,

@@ -284,7 +284,7 @@ static seam_status open_accel(struct seam_engine *e, struct seam_err *err)
     if (!name || !strcmp(name, "cpu"))
         return SEAM_OK;
     const bool asked = strcmp(name, "auto") != 0;
-    if (!asked && (!e->o.prefill_only || !e->hp->mla)) /* others were never swept by a real one */
+    if (!asked && !e->o.prefill_only)
         return SEAM_OK;
     const struct seam_accel_ops *ops = seam_accel_find(asked ? name : NULL);
     if (!ops)

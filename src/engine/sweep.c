@@ -13,12 +13,6 @@
 #include "base/clock.h"
 #include "engine/internal.h"
 
-struct step { /* one unit of the sequence */
-    uint32_t unit;
-    size_t after; /* steps that must have been launched before its slot may be written */
-    struct seam_accel_part part;
-};
-
 struct sweep {
     struct seam_engine *e;
     const struct seam_accel_ops *ops;
@@ -26,7 +20,9 @@ struct sweep {
     uint32_t lane, n0, n1;
     const struct seam_prefill_hooks *hooks;
     struct seam_trace *trace;
-    struct step *steps;
+    uint32_t units[2 + SEAM_PART_COUNT * SEAM_MODEL_MAX_LAYERS];
+    struct seam_accel_part
+        *part; /* of each unit: the embedding, then attention and feed-forward by turns */
     size_t n;
 
     pthread_t copier;
@@ -38,27 +34,36 @@ struct sweep {
     struct seam_err failure;
 };
 
-/* ---- steps ---- */
+/* ---- steps: one for each unit ---- */
+
+static bool is_attention(size_t i)
+{
+    return i % 2 == 1;
+}
+
+/* Steps between two users of a slot. */
+static size_t period(const struct sweep *s, size_t i)
+{
+    return is_attention(i) ? 4 : 2 * s->ops->memory(s->a)->n_slot;
+}
+
+/* How many steps must have been launched before this one's slot may be written. */
+static size_t launched_before(const struct sweep *s, size_t i)
+{
+    return i < period(s, i) ? 0 : i - period(s, i) + 1;
+}
 
 /* embed, then attention and feed-forward in turn, then the last layer's rows. */
 static seam_status make_steps(struct sweep *s, struct seam_err *err)
 {
     const struct seam_model *m = s->e->model;
-    uint32_t units[2 + SEAM_PART_COUNT * SEAM_MODEL_MAX_LAYERS], last = s->e->hp->n_layer - 1;
-    const uint32_t n_slot = s->ops->memory(s->a)->n_slot;
-    size_t user[SEAM_ACCEL_SLOTS] = {0}, n_attn = 0, n_ffn = 0;
-    s->n = seam_engine_sequence(m, last, seam_unit_last_kv(m), units);
-    s->steps = calloc(s->n, sizeof *s->steps);
-    if (!s->steps)
+    s->n = seam_engine_sequence(m, s->e->hp->n_layer - 1, seam_unit_last_kv(m), s->units);
+    s->part = calloc(s->n, sizeof *s->part);
+    if (!s->part)
         return seam_fail(err, SEAM_ENOMEM, "no memory for a sweep of %zu parts", s->n);
     for (size_t i = 0; i < s->n; i++) {
-        struct step *p = &s->steps[i];
-        bool attn = i % 2 == 1;
-        p->unit = units[i];
-        p->part.layer = i ? (uint32_t)(i - 1) / 2 : 0;
-        p->part.slot = (uint32_t)(attn ? n_attn++ % 2 : 2 + n_ffn++ % n_slot);
-        p->after = user[p->part.slot];
-        user[p->part.slot] = i + 1;
+        s->part[i].layer = i ? (uint32_t)(i - 1) / 2 : 0;
+        s->part[i].slot = (uint32_t)(i % period(s, i) / 2 + (is_attention(i) ? 0 : 2));
     }
     return SEAM_OK;
 }
@@ -77,12 +82,12 @@ static void fill_weight(struct seam_accel_weight *w, const struct ggml_tensor *t
 static void fill_part(const struct sweep *s, size_t i)
 {
     const struct seam_store *store = s->e->store;
-    struct seam_accel_part *p = &s->steps[i].part;
+    struct seam_accel_part *p = &s->part[i];
     if (i == 0) {
         fill_weight(&p->role[SEAM_ROLE_TOKEN_EMBD], seam_store_global(store, SEAM_ROLE_TOKEN_EMBD));
         return;
     }
-    enum seam_part part = i % 2 == 1 ? SEAM_PART_ATTN : SEAM_PART_FFN;
+    enum seam_part part = is_attention(i) ? SEAM_PART_ATTN : SEAM_PART_FFN;
     for (int r = 0; r < SEAM_ROLE_LAYER_COUNT; r++)
         if (seam_role_part((enum seam_role)r) == part &&
             (i + 1 < s->n || seam_unit_last_kv_has((enum seam_role)r)))
@@ -92,9 +97,9 @@ static void fill_part(const struct sweep *s, size_t i)
 
 static seam_status acquire(struct sweep *s, size_t i, struct seam_err *err)
 {
-    struct seam_trace_layer *row = s->trace ? &s->trace->layers[s->steps[i].part.layer] : NULL;
+    struct seam_trace_layer *row = s->trace ? &s->trace->layers[s->part[i].layer] : NULL;
     seam_status st =
-        seam_store_acquire(s->e->store, s->steps[i].unit, NULL, row ? &row->read : NULL, err);
+        seam_store_acquire(s->e->store, s->units[i], NULL, row ? &row->read : NULL, err);
     if (st == SEAM_OK)
         fill_part(s, i);
     return st;
@@ -106,7 +111,7 @@ static seam_status acquire(struct sweep *s, size_t i, struct seam_err *err)
 static bool slot_free(struct sweep *s, size_t i)
 {
     pthread_mutex_lock(&s->lock);
-    while (!s->stop && s->launched < s->steps[i].after)
+    while (!s->stop && s->launched < launched_before(s, i))
         pthread_cond_wait(&s->changed, &s->lock);
     bool yes = !s->stop;
     pthread_mutex_unlock(&s->lock);
@@ -123,10 +128,10 @@ static void *copier_main(void *arg)
         if (st != SEAM_OK)
             break;
         if (slot_free(s, i))
-            st = s->ops->put(s->a, &s->steps[i].part, &err);
+            st = s->ops->put(s->a, &s->part[i], &err);
         else
             st = seam_fail(&err, SEAM_ECANCELED, "canceled");
-        seam_store_release(s->e->store, s->steps[i].unit);
+        seam_store_release(s->e->store, s->units[i]);
         pthread_mutex_lock(&s->lock);
         s->copied += st == SEAM_OK;
         pthread_cond_broadcast(&s->changed);
@@ -157,7 +162,7 @@ static seam_status wait_part(struct sweep *s, size_t i, struct seam_err *err)
     if (shares(s)) {
         st = acquire(s, i, err);
         if (st == SEAM_OK)
-            st = s->ops->put(s->a, &s->steps[i].part, err);
+            st = s->ops->put(s->a, &s->part[i], err);
     } else {
         pthread_mutex_lock(&s->lock);
         while (s->copied <= i && s->failed == SEAM_OK)
@@ -170,7 +175,7 @@ static seam_status wait_part(struct sweep *s, size_t i, struct seam_err *err)
         pthread_mutex_unlock(&s->lock);
     }
     if (s->trace)
-        s->trace->layers[s->steps[i].part.layer].wait_ns += seam_mono_ns() - begin;
+        s->trace->layers[s->part[i].layer].wait_ns += seam_mono_ns() - begin;
     return st;
 }
 
@@ -179,7 +184,7 @@ static seam_status launched(struct sweep *s, size_t i, seam_status st, struct se
     if (shares(s)) { /* the device reads the unit where it lies */
         if (st == SEAM_OK)
             st = s->ops->sync(s->a, err);
-        seam_store_release(s->e->store, s->steps[i].unit);
+        seam_store_release(s->e->store, s->units[i]);
     }
     pthread_mutex_lock(&s->lock);
     s->launched = i + 1;
@@ -187,31 +192,35 @@ static seam_status launched(struct sweep *s, size_t i, seam_status st, struct se
     pthread_mutex_unlock(&s->lock);
     const struct seam_prefill_hooks *h = s->hooks;
     if (st == SEAM_OK && h && h->progress)
-        h->progress(h->user, s->steps[i].part.layer, s->n1 - s->n0);
+        h->progress(h->user, s->part[i].layer, s->n1 - s->n0);
     return st;
 }
 
 static seam_status launch(struct sweep *s, size_t i, const int32_t *tokens, struct seam_err *err)
 {
-    const struct seam_accel_part *p = &s->steps[i].part;
+    const struct seam_accel_part *p = &s->part[i];
     seam_status st = wait_part(s, i, err);
     if (st != SEAM_OK)
         return st;
-    if (i == 0)
+    if (i == 0) {
         st = s->ops->embed(s->a, p, tokens, err);
-    else if (i % 2 == 1)
+    } else if (is_attention(i)) {
+        seam_engine_memory_begin(s->e, s->lane, p->layer);
         st = s->ops->attention(s->a, p, seam_engine_memory_at(s->e, s->lane, p->layer, 0),
                                i + 1 == s->n, err);
-    else
+    } else {
         st = s->ops->feed_forward(s->a, p, err);
+    }
     return launched(s, i, st, err);
 }
 
-/* A layer's rows are back: they may leave. */
+/* A layer's rows, or its state, are back: they may leave. */
 static seam_status hand_over(struct sweep *s, uint32_t layer, struct seam_err *err)
 {
     const uint32_t n = s->n1 - s->n0;
     seam_status st = s->ops->rows(s->a, layer, err);
+    if (st == SEAM_OK)
+        seam_engine_memory_end(s->e, s->lane, layer, s->n1);
     if (st != SEAM_OK || !s->hooks || !s->hooks->piece)
         return st;
     return s->hooks->piece(s->hooks->user, layer, s->n0, n,
@@ -224,9 +233,9 @@ static seam_status launch_all(struct sweep *s, const int32_t *tokens, struct sea
 {
     seam_status st = SEAM_OK;
     for (size_t i = 0; st == SEAM_OK && i < s->n; i++) {
-        const uint32_t layer = s->steps[i].part.layer;
+        const uint32_t layer = s->part[i].layer;
         st = launch(s, i, tokens, err);
-        if (st == SEAM_OK && i % 2 == 1 && layer > 0)
+        if (st == SEAM_OK && is_attention(i) && layer > 0)
             st = hand_over(s, layer - 1, err);
         if (st == SEAM_OK && i + 1 == s->n)
             st = hand_over(s, layer, err);
@@ -270,16 +279,13 @@ seam_status seam_sweep_run(struct seam_engine *e, uint32_t lane, const int32_t *
                       .n1 = n1,
                       .hooks = hooks,
                       .trace = trace};
-    uint32_t units[2 + SEAM_PART_COUNT * SEAM_MODEL_MAX_LAYERS];
     bool copying = false;
     seam_status st = make_steps(&s, err);
     if (st != SEAM_OK)
         return st;
     pthread_mutex_init(&s.lock, NULL);
     pthread_cond_init(&s.changed, NULL);
-    for (size_t i = 0; i < s.n; i++)
-        units[i] = s.steps[i].unit;
-    st = seam_store_begin(e->store, units, s.n, err);
+    st = seam_store_begin(e->store, s.units, s.n, err);
     if (st == SEAM_OK)
         st = s.ops->begin(s.a, n0, n1, err);
     if (st == SEAM_OK && !shares(&s)) {
@@ -292,6 +298,6 @@ seam_status seam_sweep_run(struct seam_engine *e, uint32_t lane, const int32_t *
     st = finish(&s, copying, st, err);
     pthread_cond_destroy(&s.changed);
     pthread_mutex_destroy(&s.lock);
-    free(s.steps);
+    free(s.part);
     return st;
 }

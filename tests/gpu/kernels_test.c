@@ -18,6 +18,7 @@
 
 #include "engine/cuda/blocks.h"
 #include "engine/cuda/delta.h"
+#include "engine/cuda/extra.h"
 #include "engine/cuda/kernels.h"
 
 #define EPS_BF16 (1.0 / 256)
@@ -268,34 +269,59 @@ static void test_convert(void)
         }
 }
 
-static void test_transpose(void)
+/* ---- residual stream ---- */
+
+/* high is x rounded to bf16, low what is left rounded again: together within 2^-17 of x. */
+static void test_halves(void)
 {
-    const uint32_t batch = 3, rows = 70, columns = 136;
-    struct both x = random_values(SEAM_REAL_BF16, batch * rows * columns, 1);
-    uint16_t *want = host(batch * rows * columns * 2);
-    void *to = device(batch * rows * columns * 2);
-    for (uint32_t b = 0; b < batch; b++)
-        for (uint32_t r = 0; r < rows; r++)
-            for (uint32_t c = 0; c < columns; c++)
-                want[(b * columns + c) * rows + r] =
-                    ((uint16_t *)x.host)[(b * rows + r) * columns + c];
-    CU(seam_kernel_transpose(to, rows * columns, rows, x.device, rows * columns, columns, rows,
-                             columns, batch, NULL));
-    compare_bytes("transpose", to, want, batch * rows * columns * 2, batch * rows * columns);
+    const uint64_t n = 8 * 1003;
+    struct both x = random_values(SEAM_REAL_F32, n, 100);
+    void *high = device(n * 2), *low = device(n * 2);
+    CU(seam_kernel_halves(high, low, x.device, n, NULL));
+    const struct both h = {download(high, n * 2), high, SEAM_REAL_BF16};
+    const struct both l = {download(low, n * 2), low, SEAM_REAL_BF16};
+    double most = 0;
+    for (uint64_t i = 0; i < n; i++)
+        most = fmax(most, fabs(at(h, i) + at(l, i) - at(x, i)) / fmax(fabs(at(x, i)), 1e-6));
+    report("halves", n, most, ldexp(1, -17));
     release();
 }
 
-/* ---- residual stream ---- */
-
-static void test_add(void)
+static void test_pick(void)
 {
-    const uint64_t n = small ? 1003 : 1000003;
-    struct both x = random_values(SEAM_REAL_F32, n, 10), y = random_values(SEAM_REAL_BF16, n, 1);
-    double *want = host(n * sizeof *want);
-    for (uint64_t i = 0; i < n; i++)
-        want[i] = at(x, i) + at(y, i);
-    CU(seam_kernel_add(x.device, y.device, n, NULL));
-    compare("add", x.device, SEAM_REAL_F32, n, want, NULL, EPS_F32);
+    const uint32_t n = 77, rows = 300, bytes = 1090;
+    uint8_t *from = host(rows * bytes), *want = host(n * bytes);
+    int32_t *id = host(n * sizeof *id);
+    void *to = device(n * bytes);
+    for (uint32_t i = 0; i < rows * bytes; i++)
+        from[i] = (uint8_t)(random_bits() >> 32);
+    for (uint32_t i = 0; i < n; i++) {
+        id[i] = (int32_t)(random_bits() >> 33) % (int32_t)rows;
+        memcpy(want + i * bytes, from + (uint32_t)id[i] * bytes, bytes);
+    }
+    CU(seam_kernel_pick(to, upload(from, rows * bytes), upload(id, n * sizeof *id), n, bytes,
+                        NULL));
+    compare_bytes("pick", to, want, n * bytes, n);
+    release();
+}
+
+static void test_scale_rows(void)
+{
+    const uint32_t n = 21, width = 1024, n_embd = 4096;
+    const uint64_t values = (uint64_t)n * width;
+    struct both act = random_values(SEAM_REAL_BF16, values, 2);
+    struct both h = random_values(SEAM_REAL_BF16, (uint64_t)n * n_embd, 1);
+    struct both w = random_values(SEAM_REAL_F32, n_embd, 0.1);
+    double *want = host(values * sizeof *want);
+    for (uint32_t t = 0; t < n; t++) {
+        double dot = 0;
+        for (uint32_t i = 0; i < n_embd; i++)
+            dot += at(h, (uint64_t)t * n_embd + i) * at(w, i);
+        for (uint32_t i = 0; i < width; i++)
+            want[t * width + i] = at(act, t * width + i) / (1 + exp(-dot));
+    }
+    CU(seam_kernel_scale_rows(act.device, h.device, f32_of(w), n, width, n_embd, NULL));
+    compare("scale rows", act.device, SEAM_REAL_BF16, values, want, NULL, EPS_BF16 + SUM);
     release();
 }
 
@@ -889,16 +915,16 @@ static void test_refusals(void)
              cudaErrorInvalidValue;
     wrong += seam_kernel_norm(NULL, NULL, NULL, SEAM_REAL_F32, 8, NULL, NULL, 0, 1, 8, NULL) !=
              cudaErrorInvalidValue;
-    wrong += seam_kernel_add(NULL, NULL, 0, NULL) != cudaSuccess;
-    report("refusals", 6, (double)wrong, 0);
+    report("refusals", 5, (double)wrong, 0);
 }
 
 static void test_everything(void)
 {
     test_dequantize();
     test_convert();
-    test_transpose();
-    test_add();
+    test_halves();
+    test_pick();
+    test_scale_rows();
     test_norms();
     test_gate();
     test_all_turns();

@@ -69,11 +69,16 @@ static int falling(const void *a, const void *b)
     return (*x < *y) - (*x > *y);
 }
 
-/* Norm of the difference of n rows over the norm of the CPU's. *rest: the same without the worst hundredth
- * of the tokens: where two experts are nearly equal to the router, bf16 decides otherwise than f32, and
- * that token has other values from there on. */
-static double row_error(struct seam_engine *a, struct seam_engine *b, uint32_t layer, uint32_t n,
-                        double *rest)
+struct error {
+    double all; /* norm of the difference over the norm of the CPU's */
+    double
+        rest; /* without the worst hundredth of the tokens: where two experts are nearly equal to the
+                    * router, bf16 decides otherwise than f32: that token has other values from there on */
+    double median; /* of the token in the middle */
+};
+
+static struct error row_error(struct seam_engine *a, struct seam_engine *b, uint32_t layer,
+                              uint32_t n)
 {
     const uint64_t width = seam_engine_memory_bytes(a, layer, 1) / 2;
     const uint16_t *x = seam_engine_memory_at(a, 0, layer, 0);
@@ -90,9 +95,24 @@ static double row_error(struct seam_engine *a, struct seam_engine *b, uint32_t l
             sum[k] += token[i][k];
             less[k] += i >= n / 100 ? token[i][k] : 0;
         }
+    const struct error e = {sqrt(sum[0] / sum[1]), sqrt(less[0] / less[1]),
+                            sqrt(token[n / 2][0] / token[n / 2][1])};
     free(token);
-    *rest = sqrt(less[0] / less[1]);
-    return sqrt(sum[0] / sum[1]);
+    return e;
+}
+
+/* The same of a DeltaNet layer's state, f32: one for all tokens. */
+static struct error state_error(struct seam_engine *a, struct seam_engine *b, uint32_t layer)
+{
+    const float *x = seam_engine_memory_at(a, 0, layer, 0);
+    const float *y = seam_engine_memory_at(b, 0, layer, 0);
+    double sum[2] = {0};
+    for (size_t i = 0; i < seam_engine_memory_bytes(a, layer, 0) / sizeof *x; i++) {
+        sum[0] += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+        sum[1] += (double)x[i] * (double)x[i];
+    }
+    const double e = sqrt(sum[0] / sum[1]);
+    return (struct error){e, e, e};
 }
 
 /* Layer 0's rows have seen an embedding, layer 1's one whole layer; what follows is told, not judged:
@@ -103,12 +123,14 @@ static void check_rows(struct seam_engine *cpu, struct seam_engine *gpu, uint32_
     const uint32_t n_layer = seam_model_hparams(seam_engine_model(cpu))->n_layer;
     char text[160];
     for (uint32_t layer = 0; layer < n_layer; layer++) {
-        double rest, all = row_error(cpu, gpu, layer, n, &rest);
-        snprintf(text, sizeof text, "%s, rows of layer %u (all tokens %.3e)", what, layer, all);
+        const bool state = seam_engine_has_state(cpu, layer);
+        const struct error e = state ? state_error(cpu, gpu, layer) : row_error(cpu, gpu, layer, n);
+        snprintf(text, sizeof text, "%s, %s of layer %u (all %.2e, median %.2e)", what,
+                 state ? "state" : "rows", layer, e.all, e.median);
         if (judged && layer < 2)
-            say(rest <= 1e-2, text, rest, 1e-2);
+            say(e.rest <= 1e-2, text, e.rest, 1e-2);
         else
-            printf("     %-58s %.3e\n", text, rest);
+            printf("     %-58s %.3e\n", text, e.rest);
     }
 }
 
@@ -163,16 +185,16 @@ static void compare(const char *file, const char *exact, uint32_t n, uint64_t we
     need(seam_engine_prefill(cpu, 0, tokens, n, NULL, NULL, &err), "cpu");
     need(seam_engine_prefill(gpu, 0, tokens, n, NULL, NULL, &err), "cuda");
     check_rows(cpu, gpu, n, "at once", true);
-    need(seam_engine_step(cpu, 0, tokens[n], a, &err), "cpu");
-    need(seam_engine_step(gpu, 0, tokens[n], b, &err), "cuda");
-    double kl = divergence(a, b, hp->n_vocab);
-    printf("     divergence of the next token %.3e\n", kl);
     seam_engine_kv_set_len(gpu, 0, 0);
     need(seam_engine_prefill(gpu, 0, tokens, n / 3, NULL, NULL, &err), "cuda");
     need(seam_engine_prefill(gpu, 0, tokens, n, NULL, NULL, &err), "cuda");
     check_rows(cpu, gpu, n, "in two parts", true);
     if (exact)
         tell_rounding(cpu, m, tokens, n);
+    need(seam_engine_step(cpu, 0, tokens[n], a, &err), "cpu");
+    need(seam_engine_step(gpu, 0, tokens[n], b, &err), "cuda");
+    double kl = divergence(a, b, hp->n_vocab);
+    printf("     divergence of the next token %.3e\n", kl);
     double used = (double)seam_engine_device_used(gpu);
     double planned = (double)seam_engine_memory(gpu)->device;
     printf("     device memory planned %.1f MB, taken %.1f MB\n", planned / 1e6, used / 1e6);

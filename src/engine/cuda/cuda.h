@@ -1,5 +1,5 @@
-/* cuda.h - the inside of the CUDA sweep, shared by its files: device.c opens and plans, layer.c and
- * feed_forward.c compute, product.c calls cuBLAS, limits.c measures.
+/* cuda.h - the inside of the CUDA sweep, shared by its files: device.c opens and plans, layer.c, recurrent.c
+ * and feed_forward.c compute, product.c calls cuBLAS, limits.c measures.
  *
  * Streams: main computes; side unpacks experts ahead of it; second takes every other expert's products;
  * in copies weights to the device; out copies KV rows back. What a stream may begin is said by events.
@@ -14,10 +14,11 @@
 
 #include "engine/accel.h"
 #include "engine/cuda/attention.h"
+#include "engine/cuda/delta.h"
 #include "engine/cuda/kernels.h"
 
 #define SEAM_CUDA_PLANS         16u /* attention plans kept */
-#define SEAM_CUDA_GROUP_MAX     16u /* experts unpacked at once, at most */
+#define SEAM_CUDA_GROUP         8u  /* experts unpacked at once */
 #define SEAM_CUDA_DNN_WORKSPACE (16u << 20)
 #define SEAM_CUDA_F32           0u /* ggml's numbers of two types */
 #define SEAM_CUDA_BF16          30u
@@ -52,7 +53,6 @@ struct seam_cuda_cut {
     uint32_t n_query;   /* queries of one attention call */
     uint32_t n_project; /* tokens of one projection */
     uint32_t n_ffn;     /* tokens routed at once */
-    uint32_t n_group;   /* experts unpacked at once */
     uint32_t n_slot;    /* slots of feed-forward parts: 1 or 2 */
 };
 
@@ -60,6 +60,7 @@ struct seam_accel {
     const struct seam_model *model;
     const struct seam_hparams *hp;
     uint32_t n_ctx, kv_values; /* tokens; values of a KV row */
+    uint64_t state_bytes;      /* of a layer that has a state instead; 0: none has */
     enum seam_real kv_type;
     char name[320];
     bool shared_memory;
@@ -76,11 +77,11 @@ struct seam_accel {
     struct seam_attention plan[SEAM_CUDA_PLANS];
     uint32_t n_plan, next_plan;
 
-    uint8_t *arena; /* all device memory of ours; what follows points into it */
-    float *x;       /* [n_ctx][n_embd] hidden states */
-    uint8_t *rows[2];
-    float *turns; /* [n_ctx][d_rope / 2][2] */
-    int32_t *ids; /* [n_ctx] */
+    uint8_t *arena;   /* all device memory of ours; what follows points into it */
+    float *x;         /* [n_ctx][n_embd] hidden states */
+    uint8_t *rows[2]; /* a layer's KV rows, or its state, by turns */
+    float *turns;     /* [n_ctx][d_rope / 2][2] */
+    int32_t *ids;     /* [n_ctx] */
     struct seam_kernel_grids *grids;
     uint8_t *workspace[2], *dnn_workspace;
     uint8_t *weights; /* bf16 of the part that computes */
@@ -88,9 +89,13 @@ struct seam_accel {
     uint8_t *scratch;
     struct seam_cuda_slot slot[SEAM_ACCEL_SLOTS];
     struct { /* scratch of attention */
-        void *q_in, *latent, *h, *q, *k, *v, *o;
+        void *q_in, *latent, *h, *q, *k, *v, *o, *gate;
         float *wide, *stats;
     } at;
+    struct { /* scratch of a DeltaNet layer */
+        void *h, *z, *work;
+        float *in, *y, *alpha, *beta;
+    } de;
     struct { /* scratch of the feed-forward part */
         void *h, *low, *rows, *both, *act;
         float *f32, *logits, *weight;
@@ -127,11 +132,28 @@ void seam_cuda_part_begin(struct seam_accel *a, const struct seam_accel_part *p)
 seam_status seam_cuda_part_end(struct seam_accel *a, const struct seam_accel_part *p,
                                struct seam_err *err);
 
+static inline uint32_t seam_cuda_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+/* Hidden states of the tokens from a position on. */
+static inline float *seam_cuda_hidden(struct seam_accel *a, uint32_t pos)
+{
+    return a->x + (uint64_t)(pos - a->n0) * a->hp->n_embd;
+}
+/* to[n][width] bf16 = RMSNorm of x by a weight of the part. */
+void seam_cuda_norm(struct seam_accel *a, const struct seam_accel_part *p, enum seam_role role,
+                    void *to, float *x, uint32_t n, uint32_t width);
+
 /* layer.c */
 seam_status seam_cuda_embed(struct seam_accel *a, const struct seam_accel_part *p,
                             const int32_t *tokens, struct seam_err *err);
 seam_status seam_cuda_attention(struct seam_accel *a, const struct seam_accel_part *p, void *rows,
                                 bool only_rows, struct seam_err *err);
+/* recurrent.c: state in device memory, [ inputs of the convolution | heads ], moves on. */
+void seam_cuda_delta(struct seam_accel *a, const struct seam_accel_part *p, float *state,
+                     bool only_state);
+struct seam_kernel_delta seam_cuda_delta_shape(const struct seam_hparams *hp);
 /* feed_forward.c */
 seam_status seam_cuda_feed_forward(struct seam_accel *a, const struct seam_accel_part *p,
                                    struct seam_err *err);

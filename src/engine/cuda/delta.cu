@@ -10,7 +10,7 @@
 #define COLUMNS 32 /* a block */
 #define AHEAD   16 /* tokens read at once */
 
-static bool fits(const struct seam_kernel_delta *d)
+bool seam_kernel_delta_fits(const struct seam_kernel_delta *d)
 {
     return d->width == WIDTH && d->heads_k && d->heads_v % d->heads_k == 0 && d->taps >= 2 &&
            d->taps <= 8;
@@ -61,7 +61,7 @@ cudaError_t seam_kernel_delta_conv(float *y, const float *x, const float *conv, 
                                    cudaStream_t stream)
 {
     const uint32_t channels = seam_kernel_delta_channels(d);
-    if (!fits(d))
+    if (!seam_kernel_delta_fits(d))
         return cudaErrorInvalidValue;
     if (!n)
         return cudaSuccess;
@@ -202,7 +202,7 @@ cudaError_t seam_kernel_delta_rule(float *o, const float *y, const float *alpha,
                                    uint32_t n, const struct seam_kernel_delta *d,
                                    cudaStream_t stream)
 {
-    if (!fits(d))
+    if (!seam_kernel_delta_fits(d))
         return cudaErrorInvalidValue;
     if (!n)
         return cudaSuccess;
@@ -227,7 +227,7 @@ cudaError_t seam_kernel_delta_out(void *to, const float *o, const void *z, const
                                   uint32_t n, const struct seam_kernel_delta *d,
                                   cudaStream_t stream)
 {
-    if (!fits(d))
+    if (!seam_kernel_delta_fits(d))
         return cudaErrorInvalidValue;
     if (!n)
         return cudaSuccess;

@@ -20,6 +20,8 @@ struct seam_kernel_delta {
     uint32_t taps; /* of the convolution, <= 8 */
     float eps;
 };
+/* Do the kernels know such heads and taps? All of them refuse others. */
+bool seam_kernel_delta_fits(const struct seam_kernel_delta *d);
 /* Channels of the convolution: queries | keys | values. */
 static inline uint32_t seam_kernel_delta_channels(const struct seam_kernel_delta *d)
 {

@@ -73,11 +73,6 @@ static uint32_t most(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t longest(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -126,13 +121,30 @@ static void carve_attention(struct seam_accel *a, struct carver *c)
         a->at.wide = take(c, project * longest(hp->q_lora, kv) * 4);
     } else {
         const uint64_t width = (uint64_t)hp->n_head * hp->d_head;
+        const uint64_t gated = hp->n_recurrent ? width : 0; /* its queries bring a gate */
         a->at.k = take(c, n * kv * 2);
         a->at.q = take(c, query * width * 2);
         a->at.o = take(c, query * hp->n_head * hp->d_v * 2);
+        a->at.gate = take(c, query * gated * 2);
         a->at.stats = take(c, query * hp->n_head * 4);
         a->at.h = take(c, query * e * 2);
-        a->at.wide = take(c, query * longest(width, kv) * 4);
+        a->at.wide = take(c, query * longest(width + gated, kv) * 4);
     }
+}
+
+static void carve_delta(struct seam_accel *a, struct carver *c)
+{
+    const struct seam_kernel_delta d = seam_cuda_delta_shape(a->hp);
+    const uint64_t n = a->cut.n_query, channels = seam_kernel_delta_channels(&d);
+    if (!a->hp->n_recurrent)
+        return;
+    a->de.h = take(c, n * a->hp->n_embd * 2);
+    a->de.in = take(c, n * channels * 4);
+    a->de.y = take(c, n * channels * 4);
+    a->de.z = take(c, n * a->hp->ssm_inner * 2);
+    a->de.alpha = take(c, n * d.heads_v * 4);
+    a->de.beta = take(c, n * d.heads_v * 4);
+    a->de.work = take(c, seam_kernel_delta_bytes(a->cut.n_query, &d));
 }
 
 static void carve_feed_forward(struct seam_accel *a, struct carver *c)
@@ -156,7 +168,7 @@ static void carve_feed_forward(struct seam_accel *a, struct carver *c)
     a->ff.row = take(c, used * 4);
     a->ff.work = take(c, seam_kernel_sort_bytes((uint32_t)n, hp->n_expert_used, hp->n_expert));
     for (int i = 0; i < 2; i++)
-        a->ff.group[i] = take(c, a->cut.n_group * 3 * e * hp->n_ff_exp * 2);
+        a->ff.group[i] = take(c, (uint64_t)SEAM_CUDA_GROUP * 3 * e * hp->n_ff_exp * 2);
 }
 
 static void carve_slots(struct seam_accel *a, struct carver *c, uint64_t attn, uint64_t ffn)
@@ -178,7 +190,7 @@ static void carve(struct seam_accel *a, uint8_t *base)
     const struct seam_hparams *hp = a->hp;
     struct seam_accel_memory *m = &a->memory;
     struct carver c = {base, 0};
-    uint64_t attn = 0, ffn = 0, bf16 = 0, at = 0;
+    uint64_t attn = 0, ffn = 0, bf16 = 0;
     for (uint32_t layer = 0; layer < hp->n_layer; layer++) {
         part_bytes(a->model, layer, SEAM_PART_ATTN, &attn, &bf16);
         part_bytes(a->model, layer, SEAM_PART_FFN, &ffn, &bf16);
@@ -187,39 +199,30 @@ static void carve(struct seam_accel *a, uint8_t *base)
     a->x = take(&c, (uint64_t)a->n_ctx * hp->n_embd * 4);
     m->hidden = c.at;
     for (int i = 0; i < 2; i++)
-        a->rows[i] = take(&c, a->n_ctx * row);
-    m->rows = c.at - (at = m->hidden);
-    at = c.at;
+        a->rows[i] = take(&c, longest(a->n_ctx * row, a->state_bytes));
+    m->rows = c.at - m->hidden;
     a->turns = take(&c, (uint64_t)a->n_ctx * hp->d_rope * 4);
     a->ids = take(&c, (uint64_t)a->n_ctx * 4);
     a->grids = take(&c, sizeof *a->grids);
     a->workspace[0] = take(&c, BLAS_WORKSPACE);
     a->workspace[1] = take(&c, BLAS_WORKSPACE);
     a->dnn_workspace = take(&c, SEAM_CUDA_DNN_WORKSPACE);
-    m->other = c.at - at;
-    at = c.at;
     a->weights_bytes = bf16;
     a->weights = take(&c, bf16);
-    m->weights = c.at - at;
-    at = c.at;
     carve_slots(a, &c, attn, ffn);
-    m->slots = c.at - at;
-    at = c.at;
     a->scratch = c.base ? c.base + c.at : NULL;
-    struct carver one = c, two = c; /* the two parts of a layer take turns */
+    struct carver one = c, two = c, three = c; /* kinds of parts take turns */
     carve_attention(a, &one);
-    carve_feed_forward(a, &two);
-    c.at = longest(one.at, two.at);
-    c.at = longest(c.at, at + (uint64_t)a->cut.n_project * hp->n_embd * 4); /* picked embeddings */
-    m->scratch = c.at - at;
-    m->total = c.at;
-    m->n_ffn = a->cut.n_ffn;
+    carve_delta(a, &two);
+    carve_feed_forward(a, &three);
+    c.at += (uint64_t)a->cut.n_project * hp->n_embd * 4; /* picked embeddings */
+    m->total = longest(longest(c.at, one.at), longest(two.at, three.at));
     m->n_slot = a->shared_memory ? 2 : a->cut.n_slot;
 }
 
 static uint32_t divisor(uint32_t n, uint32_t limit)
 {
-    uint32_t d = least(n, limit);
+    uint32_t d = seam_cuda_least(n, limit);
     while (n % d)
         d--;
     return d;
@@ -231,13 +234,12 @@ static seam_status choose_cut(struct seam_accel *a, uint64_t limit, struct seam_
 {
     static const uint32_t ffn[] = {32768, 16384, 8192, 4096, 2048, 1024};
     char b[3][32];
-    a->cut.n_project = least(8192, a->n_ctx);
-    a->cut.n_query = least(a->hp->mla ? 32768 : 8192, a->n_ctx);
+    a->cut.n_project = seam_cuda_least(8192, a->n_ctx);
+    a->cut.n_query = seam_cuda_least(a->hp->mla ? 32768 : 8192, a->n_ctx);
     a->cut.heads = a->hp->mla ? divisor(a->hp->n_head, 16) : a->hp->n_head;
-    a->cut.n_group = 8;
     for (a->cut.n_slot = 2; a->cut.n_slot >= 1; a->cut.n_slot--)
         for (size_t i = 0; i < sizeof ffn / sizeof *ffn; i++) {
-            a->cut.n_ffn = least(ffn[i], a->n_ctx);
+            a->cut.n_ffn = seam_cuda_least(ffn[i], a->n_ctx);
             carve(a, NULL);
             if (a->memory.total <= limit)
                 return SEAM_OK;
@@ -257,7 +259,7 @@ static seam_status choose_cut(struct seam_accel *a, uint64_t limit, struct seam_
 
 static seam_status find_device(struct seam_accel *a, struct seam_err *err)
 {
-    int count = 0, driver = 0, major = 0, minor = 0, shared = 0;
+    int count = 0, driver = 0;
     struct cudaDeviceProp prop;
     cudaError_t e = cudaGetDeviceCount(&count);
     if (e == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver)
@@ -272,35 +274,36 @@ static seam_status find_device(struct seam_accel *a, struct seam_err *err)
     if ((e = cudaSetDevice(0)) != cudaSuccess ||
         (e = cudaGetDeviceProperties(&prop, 0)) != cudaSuccess)
         return cuda_fail(err, e, "open the device");
-    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
-    cudaDeviceGetAttribute(&shared, cudaDevAttrIntegrated, 0);
-    a->shared_memory = shared != 0;
+    a->shared_memory = prop.integrated != 0;
     const seam_status st = seam_cuda_libraries_load(err);
     if (st != SEAM_OK)
         return st;
     const size_t dnn = cudnnGetVersion();
-    snprintf(a->name, sizeof a->name, "%s (sm_%d%d, cuDNN %zu.%zu)", prop.name, major, minor,
-             dnn / 10000, dnn % 10000 / 100);
+    snprintf(a->name, sizeof a->name, "%s (sm_%d%d, cuDNN %zu.%zu)", prop.name, prop.major,
+             prop.minor, dnn / 10000, dnn % 10000 / 100);
     return SEAM_OK;
 }
 
 static seam_status supported(const struct seam_accel *a, struct seam_err *err)
 {
     const struct seam_hparams *hp = a->hp;
-    if (hp->n_recurrent)
+    const struct seam_kernel_delta d = seam_cuda_delta_shape(hp);
+    if (hp->n_recurrent && !seam_kernel_delta_fits(&d))
         return seam_fail(err, SEAM_EUNSUPPORTED,
-                         "DeltaNet layers (%s) are not swept by CUDA yet (use --device cpu)",
-                         seam_model_arch(a->model));
+                         "CUDA kernels know DeltaNet layers with heads of 128 values, not of %u "
+                         "(use --device cpu)",
+                         d.width);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const struct seam_layer *l = seam_model_layer(a->model, i);
         for (int r = 0; r < SEAM_ROLE_LAYER_COUNT; r++) {
-            if (l->scale[r] || l->bias[r] || (r == SEAM_ROLE_SHEXP_ROUTER && l->role[r]))
+            if (l->scale[r] || l->bias[r])
                 return seam_fail(err, SEAM_EUNSUPPORTED,
-                                 "layer %u has a scale, bias or gate beside %s, which the CUDA "
+                                 "layer %u has a scale or bias beside %s, which the CUDA "
                                  "sweep has no place for (use --device cpu)",
                                  i, seam_role_name((enum seam_role)r));
-            if (l->role[r] && !seam_kernel_dequantizes(l->role[r]->type->id))
+            const bool vector = r == SEAM_ROLE_SHEXP_ROUTER;
+            if (l->role[r] && (vector ? l->role[r]->type->id != SEAM_CUDA_F32
+                                      : !seam_kernel_dequantizes(l->role[r]->type->id)))
                 return seam_fail(err, SEAM_EUNSUPPORTED,
                                  "CUDA kernels do not know the type %s of %s (use --device cpu)",
                                  l->role[r]->type->name, l->role[r]->name);
@@ -409,7 +412,10 @@ static seam_status cuda_open(struct seam_accel **out, const struct seam_model *m
     a->hp = seam_model_hparams(m);
     a->n_ctx = n_ctx;
     a->kv_type = kv_f32 ? SEAM_REAL_F32 : SEAM_REAL_F16;
-    a->kv_values = seam_model_kv_values(m, 0);
+    for (uint32_t i = 0; i < a->hp->n_layer; i++) { /* the same in all that have them */
+        a->kv_values = most(a->kv_values, seam_model_kv_values(m, i));
+        a->state_bytes = longest(a->state_bytes, seam_model_state_values(m, i) * sizeof(float));
+    }
     a->parts = calloc(PARTS(a->hp), sizeof *a->parts);
     a->sent = calloc(a->hp->n_layer, sizeof *a->sent);
     seam_status st = a->parts && a->sent ? supported(a, err)
@@ -597,7 +603,7 @@ static seam_status cuda_put(struct seam_accel *a, struct seam_accel_part *p, str
     struct seam_cuda_part *when = part_of(a, p);
     uint64_t at = 0;
     cudaError_t e = cudaSuccess;
-    p->bytes = 0;
+    when->bytes = 0;
     if (!a->shared_memory) {
         if (s->used) /* the copy waits for the former user, not this thread */
             e = cudaStreamWaitEvent(a->in, s->done, 0);
@@ -608,7 +614,7 @@ static seam_status cuda_put(struct seam_accel *a, struct seam_accel_part *p, str
         struct seam_accel_weight *w = &p->role[r];
         if (!w->host)
             continue;
-        p->bytes += w->bytes;
+        when->bytes += w->bytes;
         w->device = a->shared_memory ? w->host : s->base + at;
         if (a->shared_memory)
             continue;
@@ -618,7 +624,6 @@ static seam_status cuda_put(struct seam_accel *a, struct seam_accel_part *p, str
         at += SEAM_CUDA_ROUND(w->bytes);
     }
     s->used = true;
-    when->bytes = p->bytes;
     if (e == cudaSuccess && !a->shared_memory) {
         e = cudaEventRecord(when->copy_end, a->in);
         if (e == cudaSuccess)

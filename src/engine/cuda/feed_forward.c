@@ -1,4 +1,4 @@
-/* experts.c - the feed-forward part: dense, or routed experts beside one that all tokens share. Formulas:
+/* feed_forward.c - the feed-forward part: dense, or routed experts beside one that all tokens share. Formulas:
  * graph_ffn.c. Experts are unpacked to bf16 a few at a time on a stream of their own, ahead of the two
  * that multiply:
  *
@@ -10,20 +10,11 @@
 #include "engine/cuda/cuda.h"
 #include "engine/cuda/extra.h"
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-static float *hidden(struct seam_accel *a, uint32_t pos)
-{
-    return a->x + (uint64_t)(pos - a->n0) * a->hp->n_embd;
-}
-
 /* ---- what every token uses: x += down(SiLU(gate h) * up h) ---- */
 
 struct gated {
     const void *gate, *up, *down;
+    const float *router; /* its sigmoid scales the result; NULL: nothing does */
     uint32_t width;
 };
 
@@ -35,6 +26,7 @@ static struct gated unpack_gated(struct seam_accel *a, const struct seam_accel_p
         {.gate = seam_cuda_matrix(a, p, shared ? SEAM_ROLE_SHEXP_GATE : SEAM_ROLE_FFN_GATE, at),
          .up = seam_cuda_matrix(a, p, shared ? SEAM_ROLE_SHEXP_UP : SEAM_ROLE_FFN_UP, at),
          .down = seam_cuda_matrix(a, p, shared ? SEAM_ROLE_SHEXP_DOWN : SEAM_ROLE_FFN_DOWN, at),
+         .router = shared ? seam_cuda_vector(p, SEAM_ROLE_SHEXP_ROUTER) : NULL,
          .width = shared ? a->hp->n_ff_shexp : a->hp->n_ff};
     return g;
 }
@@ -61,6 +53,10 @@ static void gated(struct seam_accel *a, const struct gated *g, const uint16_t *h
                   seam_kernel_swiglu(a->ff.act, both, both + g->width, 2 * (uint64_t)g->width, n,
                                      g->width, a->main),
                   "swiglu");
+    if (g->router)
+        seam_cuda_did(a,
+                      seam_kernel_scale_rows(a->ff.act, h, g->router, n, g->width, n_embd, a->main),
+                      "scale the shared expert");
     const struct seam_cuda_product down = {.out = x,
                                            .out_type = SEAM_REAL_F32,
                                            .out_row = n_embd,
@@ -81,13 +77,13 @@ static void dense(struct seam_accel *a, const struct seam_accel_part *p)
     const struct gated g = unpack_gated(a, p, false, &at);
     seam_cuda_stage(a, SEAM_STAGE_DENSE);
     for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-        n = least(a->cut.n_project, a->n1 - pos);
+        n = seam_cuda_least(a->cut.n_project, a->n1 - pos);
         seam_cuda_did(a,
-                      seam_kernel_norm(a->ff.h, NULL, hidden(a, pos), SEAM_REAL_F32, a->hp->n_embd,
-                                       NULL, seam_cuda_vector(p, SEAM_ROLE_FFN_NORM), a->hp->eps, n,
-                                       a->hp->n_embd, a->main),
+                      seam_kernel_norm(a->ff.h, NULL, seam_cuda_hidden(a, pos), SEAM_REAL_F32,
+                                       a->hp->n_embd, NULL, seam_cuda_vector(p, SEAM_ROLE_FFN_NORM),
+                                       a->hp->eps, n, a->hp->n_embd, a->main),
                       "norm");
-        gated(a, &g, a->ff.h, hidden(a, pos), n);
+        gated(a, &g, a->ff.h, seam_cuda_hidden(a, pos), n);
     }
 }
 
@@ -154,10 +150,10 @@ static void route(struct seam_accel *a, const struct seam_accel_part *p, const s
                                            .normalize = hp->expert_norm,
                                            .scale = hp->expert_scale};
     for (uint32_t i = 0, m; i < n; i += m) {
-        m = least(a->cut.n_project, n - i);
+        m = seam_cuda_least(a->cut.n_project, n - i);
         uint16_t *h = (uint16_t *)a->ff.h + (uint64_t)i * hp->n_embd;
         seam_cuda_did(a,
-                      seam_kernel_norm(NULL, a->ff.f32, hidden(a, pos + i), SEAM_REAL_F32,
+                      seam_kernel_norm(NULL, a->ff.f32, seam_cuda_hidden(a, pos + i), SEAM_REAL_F32,
                                        hp->n_embd, NULL, seam_cuda_vector(p, SEAM_ROLE_FFN_NORM),
                                        hp->eps, m, hp->n_embd, a->main),
                       "norm");
@@ -276,11 +272,11 @@ static void multiply_group(struct seam_accel *a, const uint32_t *expert, uint32_
 /* Experts that have tokens, in groups; `side` may begin when what lies before on main is done. */
 static void experts(struct seam_accel *a, const struct seam_accel_part *p)
 {
-    uint32_t group[SEAM_CUDA_GROUP_MAX], n = 0, half = 0;
+    uint32_t group[SEAM_CUDA_GROUP], n = 0, half = 0;
     for (uint32_t e = 0; e < a->hp->n_expert && seam_cuda_ok(a); e++) {
         if (a->begin_host[e] < a->begin_host[e + 1])
             group[n++] = e;
-        if (n < a->cut.n_group && !(e + 1 == a->hp->n_expert && n))
+        if (n < SEAM_CUDA_GROUP && !(e + 1 == a->hp->n_expert && n))
             continue;
         unpack_group(a, p, group, n, half);
         multiply_group(a, group, n, half);
@@ -303,8 +299,9 @@ static void mixture_block(struct seam_accel *a, const struct seam_accel_part *p,
     if (shared->gate) {
         seam_cuda_stage(a, SEAM_STAGE_DENSE);
         for (uint32_t i = 0, m; i < n; i += m) {
-            m = least(a->cut.n_project, n - i);
-            gated(a, shared, (uint16_t *)a->ff.h + (uint64_t)i * hp->n_embd, hidden(a, pos + i), m);
+            m = seam_cuda_least(a->cut.n_project, n - i);
+            gated(a, shared, (uint16_t *)a->ff.h + (uint64_t)i * hp->n_embd,
+                  seam_cuda_hidden(a, pos + i), m);
         }
     }
     seam_cuda_stage(a, SEAM_STAGE_EXPERTS);
@@ -316,8 +313,8 @@ static void mixture_block(struct seam_accel *a, const struct seam_accel_part *p,
     seam_cuda_did(a, cudaStreamWaitEvent(a->main, a->join, 0), "join");
     seam_cuda_stage(a, SEAM_STAGE_COMBINE);
     seam_cuda_did(a,
-                  seam_kernel_combine(hidden(a, pos), a->ff.rows, a->ff.row, a->ff.weight, NULL,
-                                      NULL, n, hp->n_expert_used, hp->n_embd, a->main),
+                  seam_kernel_combine(seam_cuda_hidden(a, pos), a->ff.rows, a->ff.row, a->ff.weight,
+                                      NULL, NULL, n, hp->n_expert_used, hp->n_embd, a->main),
                   "sum experts");
 }
 
@@ -330,7 +327,7 @@ static void mixture(struct seam_accel *a, const struct seam_accel_part *p)
     seam_cuda_stage(a, SEAM_STAGE_UNPACK);
     const struct router r = unpack_router(a, p, &at);
     for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-        n = least(a->cut.n_ffn, a->n1 - pos);
+        n = seam_cuda_least(a->cut.n_ffn, a->n1 - pos);
         mixture_block(a, p, &r, &shared, pos, n);
     }
 }

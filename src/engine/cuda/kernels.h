@@ -50,16 +50,7 @@ cudaError_t seam_kernel_dequantize(void *to, enum seam_real type, const void *fr
 cudaError_t seam_kernel_convert(void *to, enum seam_real to_type, const void *from,
                                 enum seam_real from_type, uint64_t n, cudaStream_t stream);
 
-/* bf16 matrices, `batch` of them, transposed: to[b][c][r] = from[b][r][c]. Strides: from one matrix to the
- * next, and from row to row. (K_B of split files [n_head][kv_lora][nope] -> [nope][kv_lora] per head.) */
-cudaError_t seam_kernel_transpose(void *to, uint64_t to_batch, uint64_t to_row, const void *from,
-                                  uint64_t from_batch, uint64_t from_row, uint32_t rows,
-                                  uint32_t columns, uint32_t batch, cudaStream_t stream);
-
 /* ---- the residual stream ---- */
-
-/* x[n][width] f32 += y[n][width] bf16, for n * width values (any number). */
-cudaError_t seam_kernel_add(float *x, const void *y, uint64_t n, cudaStream_t stream);
 
 /* RMSNorm: to = x * weight / sqrt(mean(x^2) + eps), over rows of x [n] with row stride x_row.
  * x is of x_type (BF16 or F32). add (bf16 [n][width], or NULL) is added to x first and the sum written

@@ -8,19 +8,9 @@
 #include "engine/cuda/cuda.h"
 #include "engine/cuda/extra.h"
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t row_bytes(const struct seam_accel *a)
 {
     return a->kv_values * seam_real_bytes(a->kv_type);
-}
-
-static float *hidden(struct seam_accel *a, uint32_t pos)
-{
-    return a->x + (uint64_t)(pos - a->n0) * a->hp->n_embd;
 }
 
 static uint8_t *row_at(struct seam_accel *a, uint32_t pos)
@@ -33,8 +23,8 @@ static const float *turns_at(struct seam_accel *a, uint32_t pos)
     return a->turns + (uint64_t)(pos - a->n0) * a->hp->d_rope;
 }
 
-static void normed(struct seam_accel *a, const struct seam_accel_part *p, enum seam_role role,
-                   void *to, float *x, uint32_t n, uint32_t width)
+void seam_cuda_norm(struct seam_accel *a, const struct seam_accel_part *p, enum seam_role role,
+                    void *to, float *x, uint32_t n, uint32_t width)
 {
     seam_cuda_did(a,
                   seam_kernel_norm(to, NULL, x, SEAM_REAL_F32, width, NULL,
@@ -65,15 +55,21 @@ static void turn(struct seam_accel *a, const struct seam_accel_part *p)
                   "turn");
 }
 
-/* Rows [n0, n1) are final: on their way to the host while `main` goes on. */
+static bool has_state(const struct seam_accel *a)
+{
+    return seam_model_layer(a->model, a->layer)->memory == SEAM_MEMORY_DELTA;
+}
+
+/* Rows [n0, n1), or the state, are final: on their way to the host while `main` goes on. */
 static void send_rows(struct seam_accel *a, uint8_t *rows)
 {
     struct seam_cuda_rows *r = &a->sent[a->layer];
-    uint64_t at = a->n0 * row_bytes(a);
+    const uint64_t at = has_state(a) ? 0 : a->n0 * row_bytes(a);
+    const uint64_t bytes = has_state(a) ? a->state_bytes : (a->n1 - a->n0) * row_bytes(a);
     seam_cuda_did(a, cudaEventRecord(r->ready, a->main), "note rows");
     seam_cuda_did(a, cudaStreamWaitEvent(a->out, r->ready, 0), "wait for rows");
     seam_cuda_did(a,
-                  cudaMemcpyAsync(rows + at, row_at(a, a->n0), (a->n1 - a->n0) * row_bytes(a),
+                  cudaMemcpyAsync(rows + at, a->rows[a->layer & 1] + at, bytes,
                                   cudaMemcpyDeviceToHost, a->out),
                   "copy KV rows back");
     seam_cuda_did(a, cudaEventRecord(r->there, a->out), "note rows");
@@ -133,7 +129,7 @@ static void mla_project(struct seam_accel *a, const struct seam_accel_part *p, c
 {
     const struct seam_hparams *hp = a->hp;
     void *h = hp->q_lora || only_rows ? a->at.h : (void *)q_in_at(a, pos);
-    normed(a, p, SEAM_ROLE_ATTN_NORM, h, hidden(a, pos), n, hp->n_embd);
+    seam_cuda_norm(a, p, SEAM_ROLE_ATTN_NORM, h, seam_cuda_hidden(a, pos), n, hp->n_embd);
     struct seam_cuda_product m = {.out = a->at.wide,
                                   .out_type = SEAM_REAL_F32,
                                   .out_row = a->kv_values,
@@ -157,7 +153,7 @@ static void mla_project(struct seam_accel *a, const struct seam_accel_part *p, c
     m.rows = hp->q_lora;
     m.out_row = hp->q_lora;
     seam_cuda_product(a, SEAM_STAGE_PROJECT, &m);
-    normed(a, p, SEAM_ROLE_ATTN_Q_A_NORM, q_in_at(a, pos), a->at.wide, n, hp->q_lora);
+    seam_cuda_norm(a, p, SEAM_ROLE_ATTN_Q_A_NORM, q_in_at(a, pos), a->at.wide, n, hp->q_lora);
 }
 
 /* to [n1][heads][to_head] from the latents, by `rows` rows a head of a matrix w as files hold it: rows of
@@ -239,7 +235,7 @@ static void mla_attend(struct seam_accel *a, const struct mla *w, uint32_t head,
                                              .neox = hp->rope_neox};
     seam_cuda_did(a, seam_kernel_heads(&turned, a->main), "turn queries");
     attend(a, a->at.k, a->at.v, pos, n);
-    const struct seam_cuda_product out = {.out = hidden(a, pos),
+    const struct seam_cuda_product out = {.out = seam_cuda_hidden(a, pos),
                                           .out_type = SEAM_REAL_F32,
                                           .out_row = hp->n_embd,
                                           .x = a->at.o,
@@ -261,7 +257,7 @@ static void mla(struct seam_accel *a, const struct seam_accel_part *p, uint8_t *
     const struct mla w = unpack_mla(a, p);
     seam_cuda_stage(a, SEAM_STAGE_PROJECT);
     for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-        n = least(a->cut.n_project, a->n1 - pos);
+        n = seam_cuda_least(a->cut.n_project, a->n1 - pos);
         mla_project(a, p, &w, pos, n, only_rows);
     }
     send_rows(a, rows);
@@ -275,7 +271,7 @@ static void mla(struct seam_accel *a, const struct seam_accel_part *p, uint8_t *
     for (uint32_t head = 0; head < hp->n_head; head += a->cut.heads) {
         mla_expand(a, &w, head);
         for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-            n = least(a->cut.n_query, a->n1 - pos);
+            n = seam_cuda_least(a->cut.n_query, a->n1 - pos);
             mla_attend(a, &w, head, pos, n);
         }
     }
@@ -287,20 +283,22 @@ struct gqa {
     const void *q, *k, *v, *out;
 };
 
-/* Heads as a product left them (f32) -> normed, turned, to their place. */
+/* Heads as a product left them (f32, from_head values from one to the next) -> normed, turned, to their
+ * place. */
 static void gqa_heads(struct seam_accel *a, const struct seam_accel_part *p, enum seam_role norm,
                       bool turned, void *to, enum seam_real to_type, uint64_t to_token,
-                      uint32_t heads, uint32_t width, uint32_t pos, uint32_t n)
+                      const float *from, uint32_t from_head, uint32_t heads, uint32_t width,
+                      uint32_t pos, uint32_t n)
 {
     const struct seam_hparams *hp = a->hp;
     const struct seam_kernel_heads h = {.to = to,
-                                        .from = a->at.wide,
+                                        .from = from,
                                         .to_type = to_type,
                                         .from_type = SEAM_REAL_F32,
                                         .to_token = to_token,
                                         .to_head = width,
-                                        .from_token = (uint64_t)heads * width,
-                                        .from_head = width,
+                                        .from_token = (uint64_t)heads * from_head,
+                                        .from_head = from_head,
                                         .n = n,
                                         .heads = heads,
                                         .width = width,
@@ -333,13 +331,13 @@ static void gqa_rows(struct seam_accel *a, const struct seam_accel_part *p, cons
 {
     const struct seam_hparams *hp = a->hp;
     const uint32_t width_k = hp->n_head_kv * hp->d_head, width_v = hp->n_head_kv * hp->d_v;
-    normed(a, p, SEAM_ROLE_ATTN_NORM, a->at.h, hidden(a, pos), n, hp->n_embd);
+    seam_cuda_norm(a, p, SEAM_ROLE_ATTN_NORM, a->at.h, seam_cuda_hidden(a, pos), n, hp->n_embd);
     gqa_product(a, w->k, width_k, n);
     gqa_heads(a, p, SEAM_ROLE_ATTN_K_NORM, true, row_at(a, pos), a->kv_type, a->kv_values,
-              hp->n_head_kv, hp->d_head, pos, n);
+              a->at.wide, hp->d_head, hp->n_head_kv, hp->d_head, pos, n);
     gqa_product(a, w->v, width_v, n);
     gqa_heads(a, p, SEAM_ROLE_ATTN_V, false, row_at(a, pos) + width_k * seam_real_bytes(a->kv_type),
-              a->kv_type, a->kv_values, hp->n_head_kv, hp->d_v, pos, n);
+              a->kv_type, a->kv_values, a->at.wide, hp->d_v, hp->n_head_kv, hp->d_v, pos, n);
 }
 
 /* Rows [from, to) as bf16, in the same layout. */
@@ -357,13 +355,23 @@ static void gqa_block(struct seam_accel *a, const struct seam_accel_part *p, con
 {
     const struct seam_hparams *hp = a->hp;
     const uint32_t width = hp->n_head * hp->d_head;
+    const bool gated = hp->n_recurrent != 0; /* a head's query | its gate */
+    const uint32_t head = gated ? 2 * hp->d_head : hp->d_head;
     gqa_read_rows(a, pos, pos + n);
-    gqa_product(a, w->q, width, n);
-    gqa_heads(a, p, SEAM_ROLE_ATTN_Q_NORM, true, a->at.q, SEAM_REAL_BF16, width, hp->n_head,
-              hp->d_head, pos, n);
+    gqa_product(a, w->q, hp->n_head * head, n);
+    gqa_heads(a, p, SEAM_ROLE_ATTN_Q_NORM, true, a->at.q, SEAM_REAL_BF16, width, a->at.wide, head,
+              hp->n_head, hp->d_head, pos, n);
+    if (gated)
+        gqa_heads(a, p, SEAM_ROLE_ATTN_Q, false, a->at.gate, SEAM_REAL_BF16, width,
+                  a->at.wide + hp->d_head, head, hp->n_head, hp->d_head, pos, n);
     attend(a, a->at.k, (uint16_t *)a->at.k + hp->n_head_kv * hp->d_head, pos, n);
+    if (gated)
+        seam_cuda_did(a,
+                      seam_kernel_gate(a->at.o, a->at.gate, width, hp->d_head, n, hp->n_head,
+                                       hp->d_head, a->main),
+                      "gate heads");
     const uint32_t from = hp->n_head * hp->d_v;
-    const struct seam_cuda_product out = {.out = hidden(a, pos),
+    const struct seam_cuda_product out = {.out = seam_cuda_hidden(a, pos),
                                           .out_type = SEAM_REAL_F32,
                                           .out_row = hp->n_embd,
                                           .x = a->at.o,
@@ -391,7 +399,7 @@ static void gqa(struct seam_accel *a, const struct seam_accel_part *p, uint8_t *
     if (!only_rows)
         gqa_read_rows(a, 0, a->n0);
     for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-        n = least(a->cut.n_query, a->n1 - pos);
+        n = seam_cuda_least(a->cut.n_query, a->n1 - pos);
         seam_cuda_stage(a, SEAM_STAGE_PROJECT);
         gqa_rows(a, p, &w, pos, n);
         if (!only_rows)
@@ -411,15 +419,19 @@ seam_status seam_cuda_attention(struct seam_accel *a, const struct seam_accel_pa
         seam_cuda_did(a, cudaStreamWaitEvent(a->main, a->sent[p->layer - 2].there, 0),
                       "wait for rows");
     turn(a, p);
-    if (a->n0)
+    const uint64_t before = has_state(a) ? a->state_bytes : a->n0 * row_bytes(a);
+    if (before)
         seam_cuda_did(a,
-                      cudaMemcpyAsync(row_at(a, 0), rows, a->n0 * row_bytes(a),
-                                      cudaMemcpyHostToDevice, a->main),
+                      cudaMemcpyAsync(row_at(a, 0), rows, before, cudaMemcpyHostToDevice, a->main),
                       "copy cached KV rows");
-    if (a->hp->mla)
+    if (a->hp->mla) {
         mla(a, p, rows, only_rows);
-    else
+    } else if (has_state(a)) {
+        seam_cuda_delta(a, p, (float *)(void *)row_at(a, 0), only_rows);
+        send_rows(a, rows);
+    } else {
         gqa(a, p, rows, only_rows);
+    }
     return seam_cuda_part_end(a, p, err);
 }
 
@@ -436,14 +448,14 @@ seam_status seam_cuda_embed(struct seam_accel *a, const struct seam_accel_part *
                                   cudaMemcpyHostToDevice, a->main),
                   "copy tokens");
     for (uint32_t pos = a->n0, n; pos < a->n1; pos += n) {
-        n = least(a->cut.n_project, a->n1 - pos);
+        n = seam_cuda_least(a->cut.n_project, a->n1 - pos);
         seam_cuda_did(a,
                       seam_kernel_pick(a->scratch, w->device, a->ids + (pos - a->n0), n, bytes,
                                        a->main),
                       "pick embeddings");
         seam_cuda_did(a,
-                      seam_kernel_dequantize(hidden(a, pos), SEAM_REAL_F32, a->scratch, w->type,
-                                             (uint64_t)n * n_embd, a->grids, a->main),
+                      seam_kernel_dequantize(seam_cuda_hidden(a, pos), SEAM_REAL_F32, a->scratch,
+                                             w->type, (uint64_t)n * n_embd, a->grids, a->main),
                       "unpack embeddings");
     }
     return seam_cuda_part_end(a, p, err);

@@ -31,30 +31,6 @@ cudaError_t seam_kernel_convert(void *to, enum seam_real to_type, const void *fr
     return launched();
 }
 
-static __global__ void __launch_bounds__(THREADS) add(float *x, const bf16 *y, uint64_t n)
-{
-    const uint64_t i = ((uint64_t)blockIdx.x * THREADS + threadIdx.x) * 8;
-    float a[8], b[8];
-    if (i + 8 <= n) {
-        load8(x + i, a);
-        load8(y + i, b);
-        for (int j = 0; j < 8; j++)
-            a[j] += b[j];
-        store8(x + i, a);
-        return;
-    }
-    for (uint64_t j = i; j < n; j++)
-        x[j] += to_f32(y[j]);
-}
-
-cudaError_t seam_kernel_add(float *x, const void *y, uint64_t n, cudaStream_t stream)
-{
-    if (!n)
-        return cudaSuccess;
-    add<<<blocks_for(n, THREADS * 8), THREADS, 0, stream>>>(x, (const bf16 *)y, n);
-    return launched();
-}
-
 /* o *= sigmoid(gate): o packed, gate in rows of its own strides. */
 static __global__ void gate_rows(bf16 *o, const bf16 *gate, uint64_t gate_token, uint64_t gate_head,
                                  uint64_t rows, uint32_t heads, uint32_t width)
@@ -402,40 +378,4 @@ cudaError_t seam_kernel_mla_keys(void *k, enum seam_real type, const void *nope,
     h.to = k, h.width = d_nope;
     h.from = nope, h.from_type = type, h.from_token = nope_token, h.from_head = nope_head;
     return seam_kernel_heads(&h, stream);
-}
-
-/* ---- transposed matrices ---- */
-
-#define TILE 32
-
-static __global__ void transpose(uint16_t *to, uint64_t to_batch, uint64_t to_row,
-                                 const uint16_t *from, uint64_t from_batch, uint64_t from_row,
-                                 uint32_t rows, uint32_t columns)
-{
-    __shared__ uint16_t tile[TILE][TILE + 2];
-    const uint32_t column = blockIdx.x * TILE, row = blockIdx.y * TILE, x = threadIdx.x;
-    from += blockIdx.z * from_batch;
-    to += blockIdx.z * to_batch;
-    for (uint32_t y = threadIdx.y; y < TILE; y += blockDim.y)
-        if (row + y < rows && column + x < columns)
-            tile[y][x] = from[(row + y) * from_row + column + x];
-    __syncthreads();
-    for (uint32_t y = threadIdx.y; y < TILE; y += blockDim.y)
-        if (column + y < columns && row + x < rows)
-            to[(column + y) * to_row + row + x] = tile[x][y];
-}
-
-cudaError_t seam_kernel_transpose(void *to, uint64_t to_batch, uint64_t to_row, const void *from,
-                                  uint64_t from_batch, uint64_t from_row, uint32_t rows,
-                                  uint32_t columns, uint32_t batch, cudaStream_t stream)
-{
-    const dim3 grid(blocks_for(columns, TILE), blocks_for(rows, TILE), batch);
-    if (grid.y > 65535 || grid.z > 65535)
-        return cudaErrorInvalidValue;
-    if (!rows || !columns || !batch)
-        return cudaSuccess;
-    transpose<<<grid, dim3(TILE, 8), 0, stream>>>((uint16_t *)to, to_batch, to_row,
-                                                  (const uint16_t *)from, from_batch, from_row, rows,
-                                                  columns);
-    return launched();
 }
