@@ -87,7 +87,7 @@ class Bench:
 
     def probe(self, name, threads, node=None):
         out = self.path(name, f"probe{threads}.yaml")
-        words = [self.seam, "probe", "--model", self.path(name, "layers.gguf"), "--threads", threads, "--name",
+        words = [self.seam, "probe", "--model", self.path(name, "layers.gguf"), "--threads", threads, "--rounds", 2, "--name",
                  f"cpu{threads}", "-o", out, "--json"]
         report = json.loads(run(words + (["--node", node] if node else [])))
         say(f"{name}: probed with {threads} threads in {report['seconds']:.0f} s; exact: {report['exact']}")
@@ -207,7 +207,7 @@ class Bench:
             report, slow = self.probe(name, "1", decode_at)
             self.write_pool(cluster, name, fast, slow)
             nodes = [decode_at, sweep_at]
-            extra = self.pooled(name, nodes, PROMPTS[0], "sweep", turn)[0] - PROMPTS[0]  # tokens that a prompt begins with
+            extra = self.pooled(name, nodes, PROMPTS[0], "sweep", 1)[0] - PROMPTS[0]  # the same in every turn
             lengths = [n + extra for n in PROMPTS]
             plan, measured = self.plan(name, cluster, lengths, ["slow"], ["fast"]), {}
             for n in lengths:

@@ -38,7 +38,7 @@ static const struct seam_option option_rows[] = {
      "prompts whose KV is kept at once (default 1 for a sweep node, else 2)", NULL},
     {"kv", 0, SEAM_OPTION_STRING, "TYPE", AT(kv), "type of KV values (default f16)", "f16|f32"},
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device),
-     "who sweeps; auto: a GPU, where there is one, for the role sweep and MLA models (default auto)",
+     "who sweeps; auto: a GPU, where there is one, for the role sweep (default auto)",
      "auto|cpu|cuda"},
     {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),
      "most of a GPU's own memory (default: what is free there)", NULL},

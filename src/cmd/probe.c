@@ -302,8 +302,8 @@ static seam_status measure_engine(struct seam_probe_run *r, struct seam_probe_ro
             st = measure_product(r, t, k, &now->product[t][k], err);
     if (st == SEAM_OK)
         st = measure_step(r, "step", SEAM_PROBE_FIRST, &now->step, err);
-    if (st == SEAM_OK)
-        st = measure_step(r, "step deep", r->step_depth, &now->step_deep, err);
+    for (uint32_t k = 0; st == SEAM_OK && k < SEAM_PROBE_DEPTHS; k++)
+        st = measure_step(r, seam_probe_steps[k], r->step_depth[k], &now->step_deep[k], err);
     if (st == SEAM_OK)
         st = measure_prefill(r, "prefill", SEAM_MLA_EXPANDED, 0, r->chunk, now->shallow, err);
     for (uint32_t k = 0; st == SEAM_OK && k < r->n_depth; k++)
@@ -426,7 +426,8 @@ static void choose_points(struct seam_probe_run *r)
     r->n_depth = r->o->quick ? 1 : 2;
     r->depth[0] = r->o->quick ? 512 : 1024;
     r->depth[1] = 4096;
-    r->step_depth = r->o->quick ? 2048 : 8192;
+    r->step_depth[0] = r->o->quick ? 512 : 2048;
+    r->step_depth[1] = 4 * r->step_depth[0];
 }
 
 /* A first prefill and a first step, which find no memory in place; and how long a chunk may be. */
@@ -464,7 +465,7 @@ static seam_status open_links(struct seam_probe_run *r, struct seam_err *err)
 
 static seam_status open_engine(struct seam_probe_run *r, struct seam_err *err)
 {
-    uint32_t most = r->step_depth + 1;
+    uint32_t most = r->step_depth[SEAM_PROBE_DEPTHS - 1] + 1;
     if (r->depth[r->n_depth - 1] + r->chunk > most)
         most = r->depth[r->n_depth - 1] + r->chunk;
     seam_status st = seam_probe_open(&r->engine, r->model, r->n_threads, most, err);

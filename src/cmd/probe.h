@@ -65,8 +65,8 @@ struct seam_probe_run {
     size_t n_link;
     int n_threads;
     uint32_t chunk; /* tokens of a measured prefill */
-    uint32_t columns[SEAM_PROBE_COLUMNS], depth[SEAM_PROBE_DEPTHS];
-    uint32_t n_columns, n_depth, step_depth;
+    uint32_t columns[SEAM_PROBE_COLUMNS], depth[SEAM_PROBE_DEPTHS], step_depth[SEAM_PROBE_DEPTHS];
+    uint32_t n_columns, n_depth;
     const struct seam_type *type[SEAM_PROBE_TYPES];
     size_t n_type;
     bool middle; /* being derived: the middle of all rounds, no round */
@@ -84,10 +84,12 @@ struct seam_probe_round {
     /* seconds per layer of a prefill: without anything cached, and after each depth */
     double shallow[SEAM_MODEL_MAX_LAYERS], deep[SEAM_PROBE_DEPTHS][SEAM_MODEL_MAX_LAYERS];
     double absorbed[2][SEAM_MODEL_MAX_LAYERS]; /* MLA: SEAM_PROBE_FEW tokens; at 0, at depth[0] */
-    double step, step_deep;
+    double step, step_deep[SEAM_PROBE_DEPTHS];
 };
 #define SEAM_PROBE_FEW   32u /* tokens of an absorbed prefill */
 #define SEAM_PROBE_FIRST 16u /* tokens before a shallow step */
+
+extern const char *const seam_probe_steps[SEAM_PROBE_DEPTHS]; /* series of the deep ones */
 
 /* The series of that name, made with these when it is new; NULL: there are too many. */
 struct seam_probe_series *seam_probe_series_at(struct seam_probe_run *r, const char *name,

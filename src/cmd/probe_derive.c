@@ -173,22 +173,28 @@ static void derive_state(struct seam_probe_run *r, const struct book *b,
     tell_point(r, SEAM_POINT_STATE, 0, seconds > 0 ? ops / seconds : 0, "prefill", NULL);
 }
 
+const char *const seam_probe_steps[] = {"step deep", "step deeper"};
+
 static void derive_step(struct seam_probe_run *r, const struct book *b,
                         const struct seam_probe_round *round)
 {
     const struct seam_shape *s = r->shape;
     const struct seam_cost head = seam_rates_head(s, &b->m, SEAM_CASE_MID);
-    double products = seam_cost_sum(&head), ops = 0;
+    double products = seam_cost_sum(&head), ops[SEAM_PROBE_DEPTHS] = {0};
     for (uint32_t layer = 0; layer < s->hp.n_layer; layer++) {
         const struct seam_cost lo =
             seam_rates_decode(s, layer, SEAM_PROBE_FIRST, &b->m, SEAM_CASE_MID);
-        const struct seam_cost hi =
-            seam_rates_decode(s, layer, r->step_depth, &b->m, SEAM_CASE_MID);
         products += lo.weights;
-        ops += hi.attention - lo.attention;
+        for (uint32_t k = 0; k < SEAM_PROBE_DEPTHS; k++)
+            ops[k] +=
+                seam_rates_decode(s, layer, r->step_depth[k], &b->m, SEAM_CASE_MID).attention -
+                lo.attention;
     }
-    double more = round->step_deep - round->step;
-    tell_point(r, SEAM_POINT_STEP, r->step_depth, more > 0 ? ops / more : 0, "step", "step deep");
+    for (uint32_t k = 0; k < SEAM_PROBE_DEPTHS; k++) {
+        double more = round->step_deep[k] - round->step;
+        tell_point(r, SEAM_POINT_STEP, r->step_depth[k], more > 0 ? ops[k] / more : 0, "step",
+                   seam_probe_steps[k]);
+    }
     struct seam_probe_series *layer = seam_probe_series_at(r, "layer", SEAM_UNIT_SECONDS);
     if (layer) {
         double left = (round->step - products) / s->hp.n_layer;
