@@ -22,7 +22,7 @@
 #define DISK_BYTES     ((uint64_t)256 << 20)
 #define LINK_SECONDS   0.15
 #define LOAD_PRODUCTS  3 /* beside the disk */
-#define MEMORY_DEFAULT ((uint64_t)2 << 30)
+#define MEMORY_DEFAULT ((uint64_t)4 << 30)
 
 static volatile sig_atomic_t canceled;
 static struct seam_probe *volatile measuring; /* what a signal has to stop */
@@ -558,7 +558,7 @@ static const struct seam_option options[] = {
     {"disk", 0, SEAM_OPTION_STRING, "FOLDER", AT(disk),
      "on the disk to measure, where synthetic layers lie meanwhile (default: here)", NULL},
     {"memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(memory),
-     "most bytes of layers; there are fewer experts then (default 2GiB)", NULL},
+     "most bytes of layers; there are fewer experts then (default 4GiB)", NULL},
     {"rounds", 'r', SEAM_OPTION_U32, "N", AT(rounds),
      "times that everything is measured, for spread and drift (default 3)", NULL},
     {"quick", 0, SEAM_OPTION_FLAG, NULL, AT(quick),
