@@ -18,6 +18,7 @@
 #include "model/tokenizer.h"
 #include "pool/pool.h"
 #include "serve/stop.h"
+#include "serve/timings.h"
 
 struct options {
     const char *model, *prompt, *file, *score, *kv, *path, *device;
@@ -513,49 +514,6 @@ static seam_status run_there(struct run *r, struct seam_err *err)
 
 /* ---- the reports ---- */
 
-static double ms(uint64_t ns)
-{
-    return (double)ns / 1e6;
-}
-
-static void add_span(yyjson_mut_doc *doc, yyjson_mut_val *row, const char *name,
-                     const struct seam_span *s, uint64_t zero)
-{
-    yyjson_mut_val *v = yyjson_mut_obj_add_obj(doc, row, name);
-    yyjson_mut_obj_add_real(doc, v, "begin_ms", s->begin_ns ? ms(s->begin_ns - zero) : 0);
-    yyjson_mut_obj_add_real(doc, v, "end_ms", s->end_ns ? ms(s->end_ns - zero) : 0);
-    yyjson_mut_obj_add_real(doc, v, "busy_ms", ms(s->busy_ns));
-    yyjson_mut_obj_add_uint(doc, v, "bytes", s->bytes);
-}
-
-static void add_trace(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct seam_trace *t)
-{
-    yyjson_mut_val *rows = yyjson_mut_obj_add_arr(doc, root, "layers");
-    for (uint32_t i = 0; i < t->n_layer; i++) {
-        yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, rows);
-        add_span(doc, row, "read", &t->layers[i].read, t->begin_ns);
-        add_span(doc, row, "compute", &t->layers[i].compute, t->begin_ns);
-        add_span(doc, row, "send", &t->layers[i].send, t->begin_ns);
-        yyjson_mut_obj_add_real(doc, row, "wait_ms", ms(t->layers[i].wait_ns));
-    }
-}
-
-static void add_timings(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct seam_timings *t)
-{
-    const struct {
-        const char *name;
-        uint64_t ns;
-    } rows[] = {
-        {"queue", t->queue},     {"load", t->load},
-        {"compute", t->compute}, {"handoff", t->handoff},
-        {"decode", t->decode},   {"handoff_exposed", t->handoff_exposed},
-        {"total", t->total},     {"first_token", t->first_token},
-    };
-    yyjson_mut_val *v = yyjson_mut_obj_add_obj(doc, root, "timings_ms");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        yyjson_mut_obj_add_real(doc, v, rows[i].name, ms(rows[i].ns));
-}
-
 static void add_memory(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct run *r)
 {
     yyjson_mut_val *v = yyjson_mut_obj_add_obj(doc, root, "memory");
@@ -594,8 +552,8 @@ static seam_status report_json(struct run *r, struct seam_err *err)
     } else {
         add_memory(doc, root, r);
     }
-    add_timings(doc, root, &r->t);
-    add_trace(doc, root, &r->trace);
+    seam_json_timings(doc, root, &r->t);
+    seam_json_layers(doc, root, &r->trace);
     char *text = yyjson_mut_write(doc, YYJSON_WRITE_NOFLAG, NULL);
     yyjson_mut_doc_free(doc);
     if (!text)
@@ -616,8 +574,8 @@ static void report_text(const struct run *r)
         putchar('\n');
     seam_info("prefill %zu tokens in %.2f s (%.0f/s), decode %zu tokens in %.2f s (%.1f/s), "
               "finish %s",
-              r->prompt.n, ms(r->t.compute) / 1e3, per_second(r->prompt.n, r->t.compute),
-              r->generated.n, ms(r->t.decode) / 1e3, per_second(r->generated.n, r->t.decode),
+              r->prompt.n, (double)r->t.compute / 1e9, per_second(r->prompt.n, r->t.compute),
+              r->generated.n, (double)r->t.decode / 1e9, per_second(r->generated.n, r->t.decode),
               r->finish);
 }
 

@@ -5,14 +5,9 @@
 #include <string.h>
 
 #include "serve/openai.h"
+#include "serve/timings.h"
 
 /* Milliseconds, to the microsecond: more digits would only be noise to read. */
-static double ms(uint64_t ns)
-{
-    uint64_t us = ns / 1000;
-    return (double)us / 1e3;
-}
-
 char *seam_reply_finish(yyjson_mut_doc *doc)
 {
     char *text = doc ? yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL) : NULL;
@@ -147,26 +142,6 @@ static void add_usage(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct se
 
 /* ---- the seam object ---- */
 
-static void add_timings(yyjson_mut_doc *doc, yyjson_mut_val *v, const struct seam_timings *t)
-{
-    const struct {
-        const char *name;
-        uint64_t ns;
-    } rows[] = {
-        {"queue", t->queue},
-        {"load", t->load},
-        {"compute", t->compute},
-        {"handoff", t->handoff},
-        {"handoff_exposed", t->handoff_exposed},
-        {"first_token", t->first_token},
-        {"decode", t->decode},
-        {"total", t->total},
-    };
-    yyjson_mut_val *o = yyjson_mut_obj_add_obj(doc, v, "timings_ms");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        yyjson_mut_obj_add_real(doc, o, rows[i].name, ms(rows[i].ns));
-}
-
 /* null instead of a rate when there was nothing to measure. */
 static void add_rate(yyjson_mut_doc *doc, yyjson_mut_val *v, const char *key, uint32_t n,
                      uint64_t ns)
@@ -177,30 +152,6 @@ static void add_rate(yyjson_mut_doc *doc, yyjson_mut_val *v, const char *key, ui
         yyjson_mut_obj_add_null(doc, v, key);
 }
 
-static void add_span(yyjson_mut_doc *doc, yyjson_mut_val *row, const char *name,
-                     const struct seam_span *s, uint64_t zero)
-{
-    yyjson_mut_val *v = yyjson_mut_obj_add_obj(doc, row, name);
-    bool happened = s->begin_ns >= zero && s->begin_ns;
-    yyjson_mut_obj_add_real(doc, v, "begin_ms", happened ? ms(s->begin_ns - zero) : 0);
-    yyjson_mut_obj_add_real(doc, v, "end_ms", happened ? ms(s->end_ns - zero) : 0);
-    yyjson_mut_obj_add_real(doc, v, "busy_ms", ms(s->busy_ns));
-    yyjson_mut_obj_add_uint(doc, v, "bytes", s->bytes);
-}
-
-static void add_trace(yyjson_mut_doc *doc, yyjson_mut_val *v, const struct seam_trace *t)
-{
-    yyjson_mut_val *rows = yyjson_mut_obj_add_arr(doc, v, "layers");
-    for (uint32_t i = 0; t->layers && i < t->n_layer; i++) {
-        yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, rows);
-        add_span(doc, row, "read", &t->layers[i].read, t->begin_ns);
-        add_span(doc, row, "compute", &t->layers[i].compute, t->begin_ns);
-        add_span(doc, row, "send", &t->layers[i].send, t->begin_ns);
-        yyjson_mut_obj_add_real(doc, row, "wait_ms", ms(t->layers[i].wait_ns));
-    }
-    yyjson_mut_obj_add_uint(doc, v, "weight_bytes_peak", t->weight_bytes_peak);
-}
-
 static void add_seam(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct seam_generated *g,
                      bool trace)
 {
@@ -209,12 +160,14 @@ static void add_seam(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct sea
     yyjson_mut_obj_add_str(doc, v, "why", g->route.why);
     if (g->fallback[0])
         yyjson_mut_obj_add_str(doc, v, "fallback", g->fallback);
-    add_timings(doc, v, &g->t);
+    seam_json_timings(doc, v, &g->t);
     yyjson_mut_val *rates = yyjson_mut_obj_add_obj(doc, v, "tokens_per_second");
     add_rate(doc, rates, "prefill", g->route.n_prompt - g->route.n_cached, g->t.compute);
     add_rate(doc, rates, "decode", g->n_generated, g->t.decode);
-    if (trace)
-        add_trace(doc, v, &g->trace);
+    if (trace) {
+        seam_json_layers(doc, v, &g->trace);
+        yyjson_mut_obj_add_uint(doc, v, "weight_bytes_peak", g->trace.weight_bytes_peak);
+    }
 }
 
 /* ---- the whole reply ---- */
