@@ -5,6 +5,10 @@
 #define U32(suffix, field, required) SEAM_KEY(suffix, U32, field, required)
 #define F32(suffix, field, required) SEAM_KEY(suffix, F32, field, required)
 
+const struct seam_alternative seam_gqa_alternatives[SEAM_GQA_ALTERNATIVES] = {
+    {SEAM_ROLE_EXP_GATE_UP, {SEAM_ROLE_EXP_GATE, SEAM_ROLE_EXP_UP}},
+};
+
 static const struct seam_key_row keys[] = {
     U32("block_count", n_layer, true),
     U32("context_length", n_ctx_train, true),

@@ -24,23 +24,8 @@ static const struct seam_role_row rows[] = {
      true},
     SEAM_ROW(ATTN_OUT, "attn_output.weight", ALWAYS, REQUIRED, false, D(ATTN_OUT), D(EMBD)),
     SEAM_ROW(FFN_NORM, "ffn_norm.weight", ALWAYS, REQUIRED, true, D(EMBD)),
-    SEAM_ROW(FFN_GATE, "ffn_gate.weight", DENSE, REQUIRED, false, D(EMBD), D(FF)),
-    SEAM_ROW(FFN_UP, "ffn_up.weight", DENSE, REQUIRED, false, D(EMBD), D(FF)),
-    SEAM_ROW(FFN_DOWN, "ffn_down.weight", DENSE, REQUIRED, false, D(FF), D(EMBD)),
-    SEAM_ROW(ROUTER, "ffn_gate_inp.weight", MOE, REQUIRED, false, D(EMBD), D(EXPERT)),
-    SEAM_ROW(EXP_GATE, "ffn_gate_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(FF_EXP),
-             D(EXPERT)),
-    SEAM_ROW(EXP_UP, "ffn_up_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(FF_EXP), D(EXPERT)),
-    SEAM_ROW(EXP_GATE_UP, "ffn_gate_up_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(2FF_EXP),
-             D(EXPERT)),
-    SEAM_ROW(EXP_DOWN, "ffn_down_exps.weight", MOE, REQUIRED, false, D(FF_EXP), D(EMBD), D(EXPERT)),
-    SEAM_ROW(TOKEN_EMBD, "token_embd.weight", ALWAYS, REQUIRED, false, D(EMBD), D(VOCAB)),
-    SEAM_ROW(OUTPUT_NORM, "output_norm.weight", ALWAYS, REQUIRED, true, D(EMBD)),
-    SEAM_ROW(OUTPUT, "output.weight", ALWAYS, OPTIONAL, false, D(EMBD), D(VOCAB)),
-};
-
-static const struct seam_alternative alternatives[] = {
-    {SEAM_ROLE_EXP_GATE_UP, {SEAM_ROLE_EXP_GATE, SEAM_ROLE_EXP_UP}},
+    SEAM_GQA_ROWS_FFN,
+    SEAM_GQA_ROWS_ENDS,
 };
 
 const struct seam_arch seam_arch_llama = {
@@ -48,6 +33,6 @@ const struct seam_arch seam_arch_llama = {
     .hparams = hparams,
     .row = rows,
     .n_row = sizeof rows / sizeof *rows,
-    .alt = alternatives,
-    .n_alt = sizeof alternatives / sizeof *alternatives,
+    .alt = seam_gqa_alternatives,
+    .n_alt = SEAM_GQA_ALTERNATIVES,
 };

@@ -96,27 +96,12 @@ static const struct seam_role_row rows[] = {
     SEAM_ROW(SSM_NORM, "ssm_norm.weight", DELTA, REQUIRED, true, D(SSM_HEAD_V)),
     SEAM_ROW(SSM_OUT, "ssm_out.weight", DELTA, REQUIRED, false, D(SSM_INNER), D(EMBD)),
     SEAM_ROW(FFN_NORM, "post_attention_norm.weight", ALWAYS, REQUIRED, true, D(EMBD)),
-    SEAM_ROW(FFN_GATE, "ffn_gate.weight", DENSE, REQUIRED, false, D(EMBD), D(FF)),
-    SEAM_ROW(FFN_UP, "ffn_up.weight", DENSE, REQUIRED, false, D(EMBD), D(FF)),
-    SEAM_ROW(FFN_DOWN, "ffn_down.weight", DENSE, REQUIRED, false, D(FF), D(EMBD)),
-    SEAM_ROW(ROUTER, "ffn_gate_inp.weight", MOE, REQUIRED, false, D(EMBD), D(EXPERT)),
-    SEAM_ROW(EXP_GATE, "ffn_gate_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(FF_EXP),
-             D(EXPERT)),
-    SEAM_ROW(EXP_UP, "ffn_up_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(FF_EXP), D(EXPERT)),
-    SEAM_ROW(EXP_GATE_UP, "ffn_gate_up_exps.weight", MOE, ALTERNATIVE, false, D(EMBD), D(2FF_EXP),
-             D(EXPERT)),
-    SEAM_ROW(EXP_DOWN, "ffn_down_exps.weight", MOE, REQUIRED, false, D(FF_EXP), D(EMBD), D(EXPERT)),
+    SEAM_GQA_ROWS_FFN,
     SEAM_ROW(SHEXP_GATE, "ffn_gate_shexp.weight", SHARED, REQUIRED, false, D(EMBD), D(FF_SHEXP)),
     SEAM_ROW(SHEXP_UP, "ffn_up_shexp.weight", SHARED, REQUIRED, false, D(EMBD), D(FF_SHEXP)),
     SEAM_ROW(SHEXP_DOWN, "ffn_down_shexp.weight", SHARED, REQUIRED, false, D(FF_SHEXP), D(EMBD)),
     SEAM_ROW(SHEXP_ROUTER, "ffn_gate_inp_shexp.weight", SHARED, REQUIRED, false, D(EMBD)),
-    SEAM_ROW(TOKEN_EMBD, "token_embd.weight", ALWAYS, REQUIRED, false, D(EMBD), D(VOCAB)),
-    SEAM_ROW(OUTPUT_NORM, "output_norm.weight", ALWAYS, REQUIRED, true, D(EMBD)),
-    SEAM_ROW(OUTPUT, "output.weight", ALWAYS, OPTIONAL, false, D(EMBD), D(VOCAB)),
-};
-
-static const struct seam_alternative alternatives[] = {
-    {SEAM_ROLE_EXP_GATE_UP, {SEAM_ROLE_EXP_GATE, SEAM_ROLE_EXP_UP}},
+    SEAM_GQA_ROWS_ENDS,
 };
 
 const struct seam_arch seam_arch_qwen35 = {
@@ -124,8 +109,8 @@ const struct seam_arch seam_arch_qwen35 = {
     .hparams = hparams_dense,
     .row = rows,
     .n_row = sizeof rows / sizeof *rows,
-    .alt = alternatives,
-    .n_alt = sizeof alternatives / sizeof *alternatives,
+    .alt = seam_gqa_alternatives,
+    .n_alt = SEAM_GQA_ALTERNATIVES,
 };
 
 const struct seam_arch seam_arch_qwen35moe = {
@@ -133,6 +118,6 @@ const struct seam_arch seam_arch_qwen35moe = {
     .hparams = hparams_moe,
     .row = rows,
     .n_row = sizeof rows / sizeof *rows,
-    .alt = alternatives,
-    .n_alt = sizeof alternatives / sizeof *alternatives,
+    .alt = seam_gqa_alternatives,
+    .n_alt = SEAM_GQA_ALTERNATIVES,
 };

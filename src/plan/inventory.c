@@ -35,13 +35,13 @@ static const cyaml_strval_t points[] = {
 #undef X
 };
 
-static const cyaml_strval_t vendors[] = {{"apple", SEAM_VENDOR_APPLE},
-                                         {"nvidia", SEAM_VENDOR_NVIDIA},
-                                         {"other", SEAM_VENDOR_OTHER}};
+const cyaml_strval_t seam_yaml_vendors[SEAM_YAML_VENDORS] = {{"apple", SEAM_VENDOR_APPLE},
+                                                             {"nvidia", SEAM_VENDOR_NVIDIA},
+                                                             {"other", SEAM_VENDOR_OTHER}};
 
 const char *seam_vendor_name(enum seam_vendor v)
 {
-    return vendors[v].str;
+    return seam_yaml_vendors[v].str;
 }
 
 /* ---- what YAML looks like ---- */
@@ -121,8 +121,8 @@ static const cyaml_schema_value_t point_value = {
 static const cyaml_schema_field_t machine_fields[] =
     {CYAML_FIELD_STRING_PTR("name", NEED, struct y_machine, name, 1, 40),
      CYAML_FIELD_STRING_PTR("title", MAY, struct y_machine, title, 0, 80),
-     CYAML_FIELD_ENUM("vendor", CYAML_FLAG_STRICT, struct y_machine, vendor, vendors,
-                      CYAML_ARRAY_LEN(vendors)),
+     CYAML_FIELD_ENUM("vendor", CYAML_FLAG_STRICT, struct y_machine, vendor, seam_yaml_vendors,
+                      SEAM_YAML_VENDORS),
 #define RATE_IN struct y_machine
      SEAM_RATE_MAP(RATE_FIELD)
 #undef RATE_IN

@@ -62,9 +62,6 @@ struct y_file {
 #define NEED CYAML_FLAG_POINTER
 #define OPT  CYAML_FLAG_OPTIONAL
 
-static const cyaml_strval_t vendors[] = {{"apple", SEAM_VENDOR_APPLE},
-                                         {"nvidia", SEAM_VENDOR_NVIDIA},
-                                         {"other", SEAM_VENDOR_OTHER}};
 static const cyaml_strval_t forms[] = {{"expanded", false}, {"absorbed", true}};
 static const cyaml_strval_t kinds[] = {{"prefill", false}, {"decode", true}};
 static const cyaml_strval_t halves[] = {{"fit", false}, {"held", true}};
@@ -74,7 +71,8 @@ static const cyaml_schema_field_t number_fields[] =
      CYAML_FIELD_STRING_PTR("from", NEED, struct y_number, from, 1, 400), CYAML_FIELD_END};
 static const cyaml_schema_field_t engine_fields[] =
     {CYAML_FIELD_STRING_PTR("name", NEED, struct y_engine, name, 1, 20),
-     CYAML_FIELD_ENUM("vendor", CYAML_FLAG_STRICT, struct y_engine, vendor, vendors, 3),
+     CYAML_FIELD_ENUM("vendor", CYAML_FLAG_STRICT, struct y_engine, vendor, seam_yaml_vendors,
+                      SEAM_YAML_VENDORS),
      CYAML_FIELD_UINT("tile", CYAML_FLAG_DEFAULT, struct y_engine, tile),
      CYAML_FIELD_ENUM("mla", CYAML_FLAG_STRICT, struct y_engine, absorbed, forms, 2),
      CYAML_FIELD_MAPPING_PTR("matmul", NEED, struct y_engine, matmul, number_fields),

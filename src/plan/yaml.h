@@ -24,4 +24,8 @@ bool seam_yaml_load(const cyaml_schema_value_t *schema, cyaml_data_t **data, con
                     size_t len, struct seam_yaml_fault *fault);
 void seam_yaml_free(const cyaml_schema_value_t *schema, cyaml_data_t *data);
 
+/* enum seam_vendor as the schemas write it; by its values (inventory.c). */
+#define SEAM_YAML_VENDORS 3u
+extern const cyaml_strval_t seam_yaml_vendors[SEAM_YAML_VENDORS];
+
 #endif

@@ -174,6 +174,9 @@ struct seam_cuda_product {
     uint32_t stream;
 };
 void seam_cuda_product(struct seam_accel *a, enum seam_stage s, const struct seam_cuda_product *p);
+/* to[n][rows] = normed hidden states x[n][n_embd] times w, for the stage `project`. */
+void seam_cuda_project(struct seam_accel *a, void *to, enum seam_real type, const void *x,
+                       const void *w, uint32_t rows, uint32_t n);
 /* A part's matrix as bf16, where it is or unpacked at *at, which moves on. NULL: it has none. */
 const void *seam_cuda_matrix(struct seam_accel *a, const struct seam_accel_part *p,
                              enum seam_role role, uint8_t **at);

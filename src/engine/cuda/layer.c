@@ -310,13 +310,14 @@ static void gqa_heads(struct seam_accel *a, const struct seam_accel_part *p, enu
     seam_cuda_did(a, seam_kernel_heads(&h, a->main), "norm and turn heads");
 }
 
-static void gqa_product(struct seam_accel *a, const void *w, uint32_t rows, uint32_t n)
+void seam_cuda_project(struct seam_accel *a, void *to, enum seam_real type, const void *x,
+                       const void *w, uint32_t rows, uint32_t n)
 {
     const uint32_t k = a->hp->n_embd;
-    const struct seam_cuda_product m = {.out = a->at.wide,
-                                        .out_type = SEAM_REAL_F32,
+    const struct seam_cuda_product m = {.out = to,
+                                        .out_type = type,
                                         .out_row = rows,
-                                        .x = a->at.h,
+                                        .x = x,
                                         .x_row = k,
                                         .w = w,
                                         .w_row = k,
@@ -332,10 +333,10 @@ static void gqa_rows(struct seam_accel *a, const struct seam_accel_part *p, cons
     const struct seam_hparams *hp = a->hp;
     const uint32_t width_k = hp->n_head_kv * hp->d_head, width_v = hp->n_head_kv * hp->d_v;
     seam_cuda_norm(a, p, SEAM_ROLE_ATTN_NORM, a->at.h, seam_cuda_hidden(a, pos), n, hp->n_embd);
-    gqa_product(a, w->k, width_k, n);
+    seam_cuda_project(a, a->at.wide, SEAM_REAL_F32, a->at.h, w->k, width_k, n);
     gqa_heads(a, p, SEAM_ROLE_ATTN_K_NORM, true, row_at(a, pos), a->kv_type, a->kv_values,
               a->at.wide, hp->d_head, hp->n_head_kv, hp->d_head, pos, n);
-    gqa_product(a, w->v, width_v, n);
+    seam_cuda_project(a, a->at.wide, SEAM_REAL_F32, a->at.h, w->v, width_v, n);
     gqa_heads(a, p, SEAM_ROLE_ATTN_V, false, row_at(a, pos) + width_k * seam_real_bytes(a->kv_type),
               a->kv_type, a->kv_values, a->at.wide, hp->d_v, hp->n_head_kv, hp->d_v, pos, n);
 }
@@ -358,7 +359,7 @@ static void gqa_block(struct seam_accel *a, const struct seam_accel_part *p, con
     const bool gated = hp->n_recurrent != 0; /* a head's query | its gate */
     const uint32_t head = gated ? 2 * hp->d_head : hp->d_head;
     gqa_read_rows(a, pos, pos + n);
-    gqa_product(a, w->q, hp->n_head * head, n);
+    seam_cuda_project(a, a->at.wide, SEAM_REAL_F32, a->at.h, w->q, hp->n_head * head, n);
     gqa_heads(a, p, SEAM_ROLE_ATTN_Q_NORM, true, a->at.q, SEAM_REAL_BF16, width, a->at.wide, head,
               hp->n_head, hp->d_head, pos, n);
     if (gated)

@@ -26,33 +26,15 @@ static struct delta unpack(struct seam_accel *a, const struct seam_accel_part *p
                           .out = seam_cuda_matrix(a, p, SEAM_ROLE_SSM_OUT, &at)};
 }
 
-/* to[n][rows] = normed hidden states times w. */
-static void project(struct seam_accel *a, void *to, enum seam_real type, const void *w,
-                    uint32_t rows, uint32_t n)
-{
-    const uint32_t k = a->hp->n_embd;
-    const struct seam_cuda_product m = {.out = to,
-                                        .out_type = type,
-                                        .out_row = rows,
-                                        .x = a->de.h,
-                                        .x_row = k,
-                                        .w = w,
-                                        .w_row = k,
-                                        .rows = rows,
-                                        .n = n,
-                                        .k = k};
-    seam_cuda_product(a, SEAM_STAGE_PROJECT, &m);
-}
-
 /* The state moves on by n tokens; what they see of it into de.in, whose projections are used up. */
 static void recur(struct seam_accel *a, const struct seam_accel_part *p, const struct delta *w,
                   float *state, uint32_t n)
 {
     const struct seam_kernel_delta d = seam_cuda_delta_shape(a->hp);
     const uint32_t channels = seam_kernel_delta_channels(&d);
-    project(a, a->de.in, SEAM_REAL_F32, w->qkv, channels, n);
-    project(a, a->de.alpha, SEAM_REAL_F32, w->alpha, d.heads_v, n);
-    project(a, a->de.beta, SEAM_REAL_F32, w->beta, d.heads_v, n);
+    seam_cuda_project(a, a->de.in, SEAM_REAL_F32, a->de.h, w->qkv, channels, n);
+    seam_cuda_project(a, a->de.alpha, SEAM_REAL_F32, a->de.h, w->alpha, d.heads_v, n);
+    seam_cuda_project(a, a->de.beta, SEAM_REAL_F32, a->de.h, w->beta, d.heads_v, n);
     seam_cuda_stage(a, SEAM_STAGE_ATTEND);
     seam_cuda_did(a,
                   seam_kernel_delta_conv(a->de.y, a->de.in, seam_cuda_vector(p, SEAM_ROLE_SSM_CONV),
@@ -102,7 +84,7 @@ void seam_cuda_delta(struct seam_accel *a, const struct seam_accel_part *p, floa
         seam_cuda_norm(a, p, SEAM_ROLE_ATTN_NORM, a->de.h, seam_cuda_hidden(a, pos), n,
                        a->hp->n_embd);
         if (!only_state)
-            project(a, a->de.z, SEAM_REAL_BF16, w.gate, a->hp->ssm_inner, n);
+            seam_cuda_project(a, a->de.z, SEAM_REAL_BF16, a->de.h, w.gate, a->hp->ssm_inner, n);
         recur(a, p, &w, state, n);
         if (!only_state)
             add_output(a, p, &w, pos, n);
