@@ -56,15 +56,37 @@ void seam_check_devices(struct seam_check *c)
         seam_check_say(c, SEAM_CHECK_FAIL, NULL, "ggml finds no device");
 }
 
+/* A GPU that cannot decode is none the less there for `seam node --device`. */
+static void golden_on_gpus(struct seam_check *c, bool bend)
+{
+    struct seam_device_info dev[DEVICES_MAX];
+    size_t n = seam_device_list(dev, DEVICES_MAX);
+    for (size_t i = 0; i < n && i < DEVICES_MAX; i++) {
+        struct seam_err found = {0};
+        double error;
+        if (!dev[i].gpu)
+            continue;
+        seam_status st = seam_selftest_golden(dev[i].name, bend, &error, &found);
+        if (st == SEAM_OK)
+            seam_check_say(c, SEAM_CHECK_OK, NULL,
+                           "%s decodes a small model: its logits agree to %.1g", dev[i].name,
+                           error);
+        else
+            seam_check_say(c, st == SEAM_EUNSUPPORTED ? SEAM_CHECK_WARN : SEAM_CHECK_FAIL, NULL,
+                           "%s: %s", dev[i].name, found.text);
+    }
+}
+
 void seam_check_golden(struct seam_check *c)
 {
     struct seam_err found = {0};
     double error;
     bool bend = c->fault.kind == SEAM_FAULT_WRONG_COMPUTE;
-    if (seam_selftest_golden(bend, &error, &found) != SEAM_OK)
+    if (seam_selftest_golden("cpu", bend, &error, &found) != SEAM_OK)
         seam_check_say(c, SEAM_CHECK_FAIL, NULL, "%s", found.text);
     else
         seam_check_say(c, SEAM_CHECK_OK, NULL, "a small model's logits agree to %.1g", error);
+    golden_on_gpus(c, bend);
     for (size_t i = 0; i < c->o->n_nodes; i++) {
         const struct seam_node_status *s = seam_check_answer(c, i);
         if (s && s->wrong[0])
@@ -84,6 +106,7 @@ void seam_check_budget(struct seam_check *c)
                                   .n_lanes = seam_node_lanes(role),
                                   .memory_bytes = o->memory,
                                   .weights_bytes = o->weights_memory,
+                                  .decode_device = "auto",
                                   .quiet = true};
     struct seam_engine_memory *m = &c->memory;
     struct seam_err found = {0};

@@ -53,6 +53,10 @@ static const struct seam_option option_rows[] = {
     {"no-log", 0, SEAM_OPTION_FLAG, NULL, AT(no_log), "with --phase: keep nothing", NULL},
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device), "sweep: who sweeps (default auto)",
      "auto|cpu|cuda"},
+    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
+     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
+     "CPU (default auto)",
+     NULL},
     {"weights-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(weights_memory),
      "sweep: most weights held by the host; less than the model streams them (default: all)", NULL},
     {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),
@@ -173,6 +177,7 @@ static seam_status open_engine(struct seam_bench *b, struct seam_engine **e, str
     struct seam_engine_opts eo = {.n_ctx = context_of(b),
                                   .n_lanes = 1,
                                   .chunk = b->o->chunk,
+                                  .decode_device = b->o->decode_device,
                                   .n_threads = b->n_threads};
     seam_status st = seam_engine_open(e, b->model, &eo, err);
     if (st == SEAM_OK) {
@@ -328,6 +333,7 @@ static int command(const struct seam_command *self, int argc, char **argv)
                                    .gens = "64",
                                    .depths = "0,2048",
                                    .device = "auto",
+                                   .decode_device = "auto",
                                    .repeats = 3};
     struct seam_err err = {0};
     struct seam_bench *b = calloc(1, sizeof *b);

@@ -12,7 +12,7 @@
 #include "pool/node.h"
 
 struct options {
-    const char *model, *role, *listen, *name, *kv, *device;
+    const char *model, *role, *listen, *name, *kv, *device, *decode_device;
     uint64_t memory, weights_memory, device_memory;
     uint32_t ctx, lanes, threads, chunk;
     bool json;
@@ -40,6 +40,10 @@ static const struct seam_option option_rows[] = {
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device),
      "who sweeps; auto: a GPU, where there is one, for the role sweep (default auto)",
      "auto|cpu|cuda"},
+    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
+     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
+     "CPU (default auto)",
+     NULL},
     {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),
      "most of a GPU's own memory (default: what is free there)", NULL},
     {"threads", 0, SEAM_OPTION_U32, "N", AT(threads),
@@ -157,6 +161,7 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
                    .memory_bytes = o->memory,
                    .weights_bytes = o->weights_memory,
                    .device = o->device,
+                   .decode_device = o->decode_device,
                    .device_memory_bytes = o->device_memory,
                    .chunk = o->chunk,
                    .n_threads = (int)o->threads},
@@ -179,7 +184,11 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
 
 static int command(const struct seam_command *self, int argc, char **argv)
 {
-    struct options o = {.role = "both", .listen = "127.0.0.1:7330", .kv = "f16", .device = "auto"};
+    struct options o = {.role = "both",
+                        .listen = "127.0.0.1:7330",
+                        .kv = "f16",
+                        .device = "auto",
+                        .decode_device = "auto"};
     struct seam_err err = {0};
     int n_operands = 0;
     seam_status st = seam_option_parse(self, &o, argc, argv, &n_operands, &err);

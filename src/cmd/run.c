@@ -21,7 +21,7 @@
 #include "serve/timings.h"
 
 struct options {
-    const char *model, *prompt, *file, *score, *kv, *path, *device;
+    const char *model, *prompt, *file, *score, *kv, *path, *device, *decode_device;
     struct seam_option_list stop, nodes;
     uint32_t n, ctx, chunk, threads, top_k, penalty_window;
     float temp, top_p, min_p, repetition, frequency, presence;
@@ -67,6 +67,10 @@ static const struct seam_option option_rows[] = {
      NULL},
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device), "who reads the prompt (default cpu)",
      "auto|cpu|cuda"},
+    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
+     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
+     "CPU (default auto)",
+     NULL},
     {"threads", 't', SEAM_OPTION_U32, "N", AT(threads),
      "compute threads (default: the performance cores)", NULL},
     {"node", 0, SEAM_OPTION_LIST, "ADDR", AT(nodes),
@@ -417,6 +421,7 @@ static seam_status run_here(struct run *r, struct seam_err *err)
         .memory_bytes = o->memory,
         .weights_bytes = o->weights_memory,
         .device = o->device,
+        .decode_device = o->decode_device,
         .chunk = o->chunk,
         .n_threads = (int)o->threads,
     };
@@ -660,6 +665,7 @@ static int command(const struct seam_command *self, int argc, char **argv)
                         .repetition = 1,
                         .kv = "f16",
                         .device = "cpu",
+                        .decode_device = "auto",
                         .path = "auto"};
     struct seam_err err = {0};
     int n_operands = 0;

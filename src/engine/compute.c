@@ -9,8 +9,6 @@
 #include "engine/internal.h"
 #include "model/footprint.h"
 
-#define F16_MINUS_INFINITY ((uint16_t)0xfc00)
-
 /* ---- graphs ---- */
 
 static struct ggml_tensor *outside(struct seam_engine *e, ggml_backend_buffer_t buffer, void *data,
@@ -38,6 +36,7 @@ void seam_engine_graph_begin(struct seam_engine *e, struct seam_graph *g, uint32
     g->store = e->store;
     g->n = n;
     g->pos = pos;
+    g->n_kv = pos + n;
     g->positions = ggml_new_tensor_1d(e->ctx, GGML_TYPE_I32, n);
     ggml_set_input(g->positions);
 }
@@ -74,7 +73,7 @@ static void fill_inputs(struct seam_graph *g)
         uint32_t width = g->pos + (end < g->n ? end : g->n), seen = g->pos + i + 1;
         memset(row, 0, seen * sizeof *row);
         for (uint32_t j = seen; j < width; j++)
-            row[j] = F16_MINUS_INFINITY;
+            row[j] = SEAM_F16_MINUS_INFINITY;
         row += width;
     }
 }
@@ -165,7 +164,7 @@ static seam_status attention_chunk(struct job *j, uint32_t layer, uint32_t pos, 
 {
     struct seam_graph g;
     struct ggml_tensor *x = chunk_begin(j, &g, layer, pos, n);
-    seam_engine_memory_begin(j->e, j->lane, layer);
+    seam_engine_memory_begin(j->e, j->lane, layer, pos, pos + n);
     seam_status st = chunk_end(j, &g, j->e->arch->attention(&g, x, j->form), x, err);
     return st == SEAM_OK ? offer_piece(j, layer, pos, n, err) : st;
 }
@@ -175,7 +174,7 @@ static seam_status remember_chunk(struct job *j, uint32_t layer, uint32_t pos, u
 {
     struct seam_graph g;
     struct ggml_tensor *x = chunk_begin(j, &g, layer, pos, n);
-    seam_engine_memory_begin(j->e, j->lane, layer);
+    seam_engine_memory_begin(j->e, j->lane, layer, pos, pos + n);
     j->e->arch->remember(&g, x);
     seam_status st = compute(j->e, &g, err);
     return st == SEAM_OK ? offer_piece(j, layer, pos, n, err) : st;
@@ -377,6 +376,50 @@ static seam_status sweep(struct job *j, struct seam_err *err)
     return st;
 }
 
+/* A chunk, or one token and its logits, by a device of ggml's: every layer at once. */
+static seam_status offload_chunk(struct job *j, uint32_t pos, uint32_t n, float *logits,
+                                 struct seam_err *err)
+{
+    struct seam_engine *e = j->e;
+    const uint32_t n_layer = e->hp->n_layer;
+    uint32_t *state_len = e->state_len + (size_t)j->lane * n_layer;
+    for (uint32_t layer = 0; layer < n_layer; layer++)
+        if (seam_engine_has_state(e, layer))
+            state_len[layer] = UINT32_MAX; /* until it stands for all of the chunk */
+    seam_status st =
+        seam_offload_run(e->offload, j->lane, j->tokens + (pos - j->first), pos, n, logits, err);
+    for (uint32_t layer = 0; st == SEAM_OK && layer < n_layer; layer++)
+        seam_engine_state_set(e, j->lane, layer, pos + n);
+    return st;
+}
+
+/* A prompt where no device sweeps but one decodes: all layers of a chunk, then the next chunk. Layers are
+ * final together, at the end. */
+static seam_status offload_chunks(struct job *j, struct seam_err *err)
+{
+    struct seam_engine *e = j->e;
+    const uint32_t n_layer = e->hp->n_layer, all = j->n1 - j->n0;
+    seam_status st = SEAM_OK;
+    for (uint32_t pos = j->n0, n; st == SEAM_OK && pos < j->n1; pos += n) {
+        n = j->n1 - pos < seam_offload_chunk(e->offload) ? j->n1 - pos
+                                                         : seam_offload_chunk(e->offload);
+        st = offload_chunk(j, pos, n, NULL, err);
+        if (st == SEAM_OK && j->hooks && j->hooks->progress) {
+            const uint64_t done = (uint64_t)(pos + n - j->n0) * n_layer;
+            const uint32_t layer = done / all < n_layer ? (uint32_t)(done / all) : n_layer - 1;
+            j->hooks->progress(j->hooks->user, layer, (uint32_t)(done - (uint64_t)layer * all));
+        }
+    }
+    if (st != SEAM_OK || !j->hooks || !j->hooks->piece)
+        return st;
+    st = seam_offload_kv_fetch(e->offload, j->lane, j->n1, err);
+    for (uint32_t layer = 0; st == SEAM_OK && layer < n_layer; layer++)
+        st = j->hooks->piece(j->hooks->user, layer, j->n0, all,
+                             seam_engine_memory_at(e, j->lane, layer, j->n0),
+                             seam_engine_memory_bytes(e, layer, all), err);
+    return st;
+}
+
 seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int32_t *tokens,
                                 uint32_t n, const struct seam_prefill_hooks *hooks,
                                 struct seam_trace *trace, struct seam_err *err)
@@ -392,10 +435,15 @@ seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int3
         st = check_states(e, lane, err);
     if (st != SEAM_OK)
         return st;
+    if (e->accel && (st = seam_engine_memory_fetch(e, lane, err)) != SEAM_OK)
+        return st;
     if (trace)
         trace->begin_ns = seam_mono_ns();
     seam_store_held_peak(e->store, true);
-    st = e->accel ? seam_sweep_run(e, lane, tokens, j.n0, n, hooks, trace, err) : sweep(&j, err);
+    if (e->accel)
+        st = seam_sweep_run(e, lane, tokens, j.n0, n, hooks, trace, err);
+    else
+        st = e->offload ? offload_chunks(&j, err) : sweep(&j, err);
     if (trace) {
         trace->compute_end_ns = trace->end_ns = seam_mono_ns();
         trace->weight_bytes_peak = seam_store_held_peak(e->store, false);
@@ -405,16 +453,6 @@ seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int3
 
 /* ---- the step ---- */
 
-/* The last norm and the head over x: logits [n_vocab]. */
-static struct ggml_tensor *logits_of(struct seam_graph *g, struct ggml_tensor *x)
-{
-    x = seam_graph_norm(g, x, seam_store_global(g->store, SEAM_ROLE_OUTPUT_NORM));
-    x = ggml_mul_mat(g->ctx, seam_store_global(g->store, SEAM_ROLE_OUTPUT), x);
-    ggml_set_output(x);
-    ggml_build_forward_expand(g->gf, x);
-    return x;
-}
-
 static seam_status head(struct job *j, float *logits, struct seam_err *err)
 {
     struct seam_engine *e = j->e;
@@ -423,7 +461,7 @@ static seam_status head(struct job *j, float *logits, struct seam_err *err)
     if (st != SEAM_OK)
         return st;
     seam_engine_graph_begin(e, &g, j->n0, 1);
-    struct ggml_tensor *h = logits_of(&g, seam_engine_hidden(e, 0, 1));
+    struct ggml_tensor *h = seam_graph_logits(&g, seam_engine_hidden(e, 0, 1));
     st = compute(e, &g, err);
     if (st == SEAM_OK)
         memcpy(logits, h->data, e->hp->n_vocab * sizeof *logits);
@@ -461,7 +499,7 @@ struct ggml_tensor *seam_engine_step_graph(struct seam_engine *e, struct seam_gr
         x = seam_graph_feed_forward(g, x);
         ggml_build_forward_expand(g->gf, x);
     }
-    return logits_of(g, x);
+    return seam_graph_logits(g, x);
 }
 
 /* Weights are all there: one graph, the same nodes in the same order. */
@@ -502,7 +540,10 @@ seam_status seam_engine_step(struct seam_engine *e, uint32_t lane, int32_t token
     if (e->o.form == SEAM_MLA_EXPANDED && e->hp->mla)
         j.form = e->o.form;
     /* the expanded form needs K and V of what is cached: chunks before the layer's own graph */
-    bool whole = !seam_store_streamed(e->store) && j.form == SEAM_MLA_ABSORBED;
-    st = whole ? step_resident(&j, logits, err) : step_streamed(&j, logits, err);
+    const bool whole = !seam_store_streamed(e->store) && j.form == SEAM_MLA_ABSORBED;
+    if (e->offload)
+        st = offload_chunk(&j, pos, 1, logits, err);
+    else
+        st = whole ? step_resident(&j, logits, err) : step_streamed(&j, logits, err);
     return settle(e, lane, pos + 1, st);
 }

@@ -35,6 +35,8 @@ static uint64_t carve(struct seam_engine *e, uint8_t *base)
     const struct seam_hparams *hp = e->hp;
     /* Of a context's hidden states and keys a device that sweeps has its own; a step needs one token's. */
     const bool all = !e->accel || e->o.form == SEAM_MLA_EXPANDED;
+    if (e->offload) /* the CPU computes nothing */
+        return SEAM_DIRECT_ALIGN;
     const struct seam_activations a =
         seam_hparams_activations(hp, all ? e->o.n_ctx : widest_chunk(e), kv_value_bytes(e));
     uint64_t at = 0;
@@ -61,13 +63,14 @@ static uint64_t carve(struct seam_engine *e, uint8_t *base)
 /* Where each layer's memory begins in a lane. */
 static seam_status lay_out(struct seam_engine *e, struct seam_err *err)
 {
-    uint32_t n = e->hp->n_layer;
+    const uint32_t n = e->hp->n_layer, block = e->offload ? SEAM_OFFLOAD_ROWS : 1;
+    const uint32_t rows = (e->o.n_ctx + block - 1) / block * block;
     e->kv_at = calloc(n + 1, sizeof *e->kv_at);
     e->state_len = calloc((size_t)n * e->o.n_lanes, sizeof *e->state_len);
     if (!e->kv_at || !e->state_len)
         return seam_fail(err, SEAM_ENOMEM, "no memory for the books of %u layers", n);
     for (uint32_t layer = 0; layer < n; layer++) {
-        uint64_t bytes = seam_engine_memory_bytes(e, layer, e->o.n_ctx);
+        uint64_t bytes = seam_engine_memory_bytes(e, layer, rows);
         e->kv_at[layer + 1] = e->kv_at[layer] + ((bytes + 63) & ~(uint64_t)63);
     }
     return SEAM_OK;
@@ -120,6 +123,10 @@ static seam_status measure_compute(struct seam_engine *e, struct seam_err *err)
 {
     const struct seam_hparams *hp = e->hp;
     const uint32_t chunk = widest_chunk(e);
+    if (e->offload) {
+        e->memory.compute = ggml_get_mem_size(e->ctx);
+        return SEAM_OK;
+    }
     bool seen[2][SEAM_MEMORY_DELTA + 1] = {{false}}; /* layers of one kind are alike */
     uint64_t most = 0;
     struct seam_graph g;
@@ -162,6 +169,11 @@ static void add_up(struct seam_engine *e, uint64_t weights)
     struct seam_engine_memory *m = &e->memory;
     m->weights_budget = weights;
     m->total = weights + m->kv + m->activations + m->compute + m->reserved;
+    if (!e->offload)
+        return;
+    const struct seam_offload_memory *o = seam_offload_memory(e->offload);
+    m->offload = o->weights + o->kv + o->compute;
+    m->total += o->host + (o->unified ? m->offload : 0);
 }
 
 static seam_status too_small(struct seam_engine *e, struct seam_err *err)
@@ -182,11 +194,19 @@ static seam_status too_small(struct seam_engine *e, struct seam_err *err)
         (unsigned long long)((rest + m->weights_smallest) >> 20) + 1);
 }
 
+/* Are the steps' weights in the host's store? */
+static bool has_head(const struct seam_engine *e)
+{
+    return !e->o.prefill_only && !e->offload;
+}
+
 /* Settle the weights budget: what was asked for, else whatever the memory budget leaves. */
 static seam_status plan(struct seam_engine *e, struct seam_err *err)
 {
     struct seam_engine_memory *m = &e->memory;
-    struct seam_store_sizes sizes = seam_store_measure(e->model, !e->o.prefill_only);
+    struct seam_store_sizes sizes = seam_store_measure(e->model, has_head(e));
+    if (e->offload && !e->accel) /* no weights here but the embedding's rows */
+        sizes = (struct seam_store_sizes){0, 0};
     m->weights_model = sizes.all;
     m->weights_smallest = sizes.largest;
     m->kv = e->kv_at[e->hp->n_layer] * e->o.n_lanes;
@@ -312,6 +332,21 @@ static seam_status open_accel(struct seam_engine *e, struct seam_err *err)
     return SEAM_OK;
 }
 
+/* A device of ggml's that decodes. */
+static seam_status open_offload(struct seam_engine *e, struct seam_err *err)
+{
+    seam_status st = seam_offload_open(&e->offload, e, err);
+    if (st != SEAM_OK || !e->offload)
+        return st;
+    const char *name = seam_offload_name(e->offload);
+    if (e->accel)
+        snprintf(e->device_name, sizeof e->device_name, "%s sweeps, %s decodes",
+                 e->accel_ops->device(e->accel), name);
+    else
+        snprintf(e->device_name, sizeof e->device_name, "%s", name);
+    return SEAM_OK;
+}
+
 /* Copies to and from a device want memory that stays in place. */
 static void pin_memory(struct seam_engine *e)
 {
@@ -331,8 +366,15 @@ static void log_plan(const struct seam_engine *e)
               seam_size_format(m->activations, b[3], 32), seam_size_format(m->compute, b[4], 32),
               seam_size_format(m->total, b[5], 32));
     if (e->accel)
-        seam_info("device %s, its memory %s", e->accel_ops->device(e->accel),
+        seam_info("device %s sweeps, its memory %s", e->accel_ops->device(e->accel),
                   seam_size_format(m->device, b[0], 32));
+    if (!e->offload)
+        return;
+    const struct seam_offload_memory *o = seam_offload_memory(e->offload);
+    seam_info("device %s decodes, its memory weights %s + KV %s + compute %s = %s",
+              seam_offload_name(e->offload), seam_size_format(o->weights, b[0], 32),
+              o->kv ? seam_size_format(o->kv, b[1], 32) : "the host's",
+              seam_size_format(o->compute, b[2], 32), seam_size_format(m->offload, b[3], 32));
 }
 
 /* An engine that knows what it will allocate; on failure *out is there all the same, to be closed. */
@@ -355,11 +397,13 @@ static seam_status prepare(struct seam_engine **out, const struct seam_model *m,
     if (st == SEAM_OK)
         st = open_accel(e, err);
     if (st == SEAM_OK)
+        st = open_offload(e, err);
+    if (st == SEAM_OK)
         st = lay_out(e, err);
     if (st == SEAM_OK)
         st = open_graphs(e, err);
     if (st == SEAM_OK)
-        st = seam_store_open(&e->store, m, !e->o.prefill_only, &e->device, err);
+        st = seam_store_open(&e->store, m, has_head(e), &e->device, err);
     if (st == SEAM_OK)
         st = measure_compute(e, err);
     if (st == SEAM_OK)
@@ -388,7 +432,9 @@ seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *
     seam_status st = prepare(&e, m, o, err);
     if (st == SEAM_OK)
         st = open_buffers(e, err);
-    if (st == SEAM_OK)
+    if (st == SEAM_OK && e->offload)
+        st = seam_offload_load(e->offload, err);
+    if (st == SEAM_OK && (e->accel || !e->offload))
         st = seam_store_load(e->store, e->memory.weights_budget, err);
     if (st != SEAM_OK) {
         seam_engine_close(e);
@@ -407,6 +453,7 @@ void seam_engine_close(struct seam_engine *e)
         return;
     if (e->accel)
         e->accel_ops->close(e->accel);
+    seam_offload_close(e->offload);
     seam_store_close(e->store);
     if (e->galloc)
         ggml_gallocr_free(e->galloc);
@@ -459,7 +506,7 @@ uint64_t seam_engine_weights_held_peak(const struct seam_engine *e)
 
 uint64_t seam_engine_weights_read(const struct seam_engine *e)
 {
-    return seam_store_read_bytes(e->store);
+    return seam_store_read_bytes(e->store) + (e->offload ? seam_offload_read_bytes(e->offload) : 0);
 }
 
 const struct seam_accel_work *seam_engine_sweep_work(const struct seam_engine *e)
@@ -514,8 +561,11 @@ void seam_engine_state_set(struct seam_engine *e, uint32_t lane, uint32_t layer,
         memset(seam_engine_memory_at(e, lane, layer, 0), 0, seam_engine_memory_bytes(e, layer, 0));
 }
 
-void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer)
+void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos,
+                              uint32_t end)
 {
+    if (e->offload)
+        seam_offload_kv_written(e->offload, lane, pos, end);
     if (seam_engine_has_state(e, layer))
         e->state_len[lane * e->hp->n_layer + layer] = UINT32_MAX;
 }
@@ -524,6 +574,11 @@ void seam_engine_memory_end(struct seam_engine *e, uint32_t lane, uint32_t layer
 {
     if (seam_engine_has_state(e, layer))
         e->state_len[lane * e->hp->n_layer + layer] = n_tokens;
+}
+
+seam_status seam_engine_memory_fetch(struct seam_engine *e, uint32_t lane, struct seam_err *err)
+{
+    return e->offload ? seam_offload_kv_fetch(e->offload, lane, e->kv_len[lane], err) : SEAM_OK;
 }
 
 const char *seam_engine_kv_layout(const struct seam_engine *e)
@@ -546,6 +601,8 @@ uint32_t seam_engine_kv_set_len(struct seam_engine *e, uint32_t lane, uint32_t n
     if (n_tokens == 0)
         for (uint32_t layer = 0; layer < e->hp->n_layer; layer++)
             seam_engine_state_set(e, lane, layer, 0);
+    if (e->offload)
+        seam_offload_kv_cut(e->offload, lane, n_tokens);
     e->kv_len[lane] = n_tokens;
     return n_tokens;
 }

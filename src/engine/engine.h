@@ -36,15 +36,21 @@ struct seam_engine_opts {
      * that is there and can, for a sweep node with multi-head latent attention; the CPU otherwise. Steps are always the CPU's. */
     const char *device;
     uint64_t device_memory_bytes; /* most of a device's own memory; 0: what is free there */
-    enum seam_mla_form form;      /* tests; AUTO: expanded for chunks, absorbed for single tokens */
-    bool quiet;                   /* no line about memory in the log */
+    /* Who computes the steps, and prompts where no device sweeps: "cpu" (also NULL); "auto": ggml's first
+     * GPU, if it has the memory and every operation; "gpu", or a device of ggml's by the beginning of its
+     * name ("cuda", "metal", "vulkan1"; "CPU": ggml's CPU device as if it were one, for tests). */
+    const char *decode_device;
+    bool decode_plain; /* tests: as a device that shares no memory and has no flash attention */
+    enum seam_mla_form form; /* tests; AUTO: expanded for chunks, absorbed for single tokens */
+    bool quiet;              /* no line about memory in the log */
 };
 
 struct seam_engine_memory { /* what was planned at open; bytes */
     uint64_t weights_budget, weights_model, kv, activations, compute, reserved, total;
     uint64_t weights_smallest; /* smallest weights budget that works */
     uint64_t device;           /* of the sweeping device's own memory; 0: the CPU sweeps */
-    bool streamed;             /* weights do not all fit the budget */
+    uint64_t offload; /* of the decoding device's: weights, KV, compute; 0: the CPU decodes */
+    bool streamed;    /* weights do not all fit the budget */
 };
 
 struct seam_engine;
@@ -82,11 +88,14 @@ uint64_t seam_engine_device_used(const struct seam_engine *e);
 size_t seam_engine_memory_bytes(const struct seam_engine *e, uint32_t layer, uint32_t n_tokens);
 /* The row of position pos, or the state. Valid until close. */
 void *seam_engine_memory_at(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos);
+/* Before a caller reads a lane's memory: where a device decodes, what it wrote comes here. */
+seam_status seam_engine_memory_fetch(struct seam_engine *e, uint32_t lane, struct seam_err *err);
 bool seam_engine_has_state(const struct seam_engine *e, uint32_t layer);
 bool seam_engine_recurrent(const struct seam_engine *e); /* any layer has */
-/* Somebody else writes a layer's memory: a state counts only after its last byte, for n_tokens. Begin
- * makes it invalid. No-ops for rows. Any thread that owns the lane. */
-void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer);
+/* Somebody else writes a layer's memory, rows [pos, end) or a state. A state counts only after its last
+ * byte, for n_tokens: begin makes it invalid. Any thread that owns the lane. */
+void seam_engine_memory_begin(struct seam_engine *e, uint32_t lane, uint32_t layer, uint32_t pos,
+                              uint32_t end);
 void seam_engine_memory_end(struct seam_engine *e, uint32_t lane, uint32_t layer,
                             uint32_t n_tokens);
 /* Identifies layout, type, rope and engine version beside the model: part of the handoff's

@@ -26,7 +26,8 @@ struct ggml_tensor *seam_graph_weight(const struct seam_graph *g, enum seam_role
 struct ggml_tensor *seam_graph_product(struct seam_graph *g, struct ggml_tensor *w,
                                        struct ggml_tensor *x)
 {
-    if (x->ne[2] != 1 || !ggml_is_contiguous(x) || !seam_gemm_wins(w, (uint32_t)x->ne[1]))
+    if (g->rows_at || x->ne[2] != 1 || !ggml_is_contiguous(x) ||
+        !seam_gemm_wins(w, (uint32_t)x->ne[1]))
         return ggml_mul_mat(g->ctx, w, x);
     return seam_gemm(g->ctx, w, x);
 }
@@ -82,6 +83,8 @@ static uint32_t block_of(const struct seam_hparams *hp, uint32_t n)
 struct ggml_tensor *seam_graph_mask(struct seam_graph *g, uint32_t block)
 {
     int64_t values = 0;
+    if (g->rows_at)
+        return g->mask;
     if (g->n == 1)
         return NULL;
     GGML_ASSERT(!g->mask);
@@ -128,15 +131,32 @@ static struct ggml_tensor *heads_f32(struct seam_graph *g, struct ggml_tensor *x
     return x->type == GGML_TYPE_F32 ? ggml_cont(g->ctx, x) : ggml_cast(g->ctx, x, GGML_TYPE_F32);
 }
 
+/* What flash attention does, in nodes that every device has. */
+static struct ggml_tensor *attend_plainly(struct seam_graph *g, struct ggml_tensor *q,
+                                          struct ggml_tensor *k, struct ggml_tensor *v)
+{
+    struct ggml_tensor *s = ggml_mul_mat(g->ctx, k, q); /* [n_kv, n, n_head] */
+    s = ggml_soft_max_ext(g->ctx, s, seam_graph_mask(g, g->n), g->hp->kq_scale, 0.0f);
+    v = ggml_cont(g->ctx, ggml_transpose(g->ctx, v)); /* [n_kv, d_v, n_head_kv] */
+    struct ggml_tensor *o = ggml_mul_mat(g->ctx, v, s);
+    return ggml_cont(g->ctx, ggml_permute(g->ctx, o, 0, 2, 1, 3));
+}
+
+struct ggml_tensor *seam_graph_flash(struct seam_graph *g, struct ggml_tensor *q,
+                                     struct ggml_tensor *k, struct ggml_tensor *v)
+{
+    if (g->no_flash)
+        return attend_plainly(g, q, k, v);
+    return ggml_flash_attn_ext(g->ctx, q, k, v, seam_graph_mask(g, g->n), g->hp->kq_scale, 0.0f,
+                               0.0f);
+}
+
 struct ggml_tensor *seam_graph_attend(struct seam_graph *g, struct ggml_tensor *q,
                                       struct ggml_tensor *k, struct ggml_tensor *v)
 {
     uint32_t n_head = (uint32_t)q->ne[2], n_kv_head = (uint32_t)k->ne[2];
-    if (g->n < BLAS_QUERIES || !seam_gemm_available()) {
-        struct ggml_tensor *o = ggml_flash_attn_ext(g->ctx, q, k, v, seam_graph_mask(g, g->n),
-                                                    g->hp->kq_scale, 0.0f, 0.0f);
-        return ggml_reshape_2d(g->ctx, o, v->ne[0] * n_head, g->n);
-    }
+    if (g->rows_at || g->n < BLAS_QUERIES || !seam_gemm_available())
+        return ggml_reshape_2d(g->ctx, seam_graph_flash(g, q, k, v), v->ne[0] * n_head, g->n);
     struct ggml_tensor *out = ggml_new_tensor_3d(g->ctx, GGML_TYPE_F32, v->ne[0], n_head, g->n);
     seam_graph_mask(g, block_of(g->hp, g->n));
     ggml_set_input(out); /* written piece by piece: keep its memory from the start */
@@ -159,4 +179,27 @@ struct ggml_tensor *seam_graph_rows(struct seam_graph *g, uint32_t pos, uint32_t
 {
     return ggml_view_2d(g->ctx, g->kv, width, n, g->kv->nb[1],
                         pos * g->kv->nb[1] + first * g->kv->nb[0]);
+}
+
+void seam_graph_keep(struct seam_graph *g, struct ggml_tensor *x, uint32_t first)
+{
+    const uint32_t width = (uint32_t)x->ne[0];
+    struct ggml_tensor *kept;
+    if (g->rows_at)
+        kept = ggml_set_rows(g->ctx,
+                             ggml_view_2d(g->ctx, g->kv, width, g->kv->ne[1], g->kv->nb[1],
+                                          first * g->kv->nb[0]),
+                             x, g->rows_at);
+    else
+        kept = ggml_cpy(g->ctx, x, seam_graph_rows(g, g->pos, g->n, first, width));
+    ggml_build_forward_expand(g->gf, kept);
+}
+
+struct ggml_tensor *seam_graph_logits(struct seam_graph *g, struct ggml_tensor *x)
+{
+    x = seam_graph_norm(g, x, seam_store_global(g->store, SEAM_ROLE_OUTPUT_NORM));
+    x = ggml_mul_mat(g->ctx, seam_store_global(g->store, SEAM_ROLE_OUTPUT), x);
+    ggml_set_output(x);
+    ggml_build_forward_expand(g->gf, x);
+    return x;
 }

@@ -21,6 +21,11 @@ struct seam_graph { /* one graph under construction */
     struct ggml_tensor *positions; /* [n] i32 */
     struct ggml_tensor *mask;      /* see seam_graph_mask; NULL when nothing needs one */
     uint32_t block;
+    uint32_t n_kv; /* rows of the cache that attention sees: pos + n */
+    /* On a device of ggml's (offload.h): no node of ours, and a graph that serves a whole block of
+     * positions. Its n_kv is rounded up, its mask is there, and rows go where an input says. */
+    struct ggml_tensor *rows_at; /* [n] i64; NULL: the CPU's graph */
+    bool no_flash;               /* the device has no flash attention of these shapes */
     /* memory of this lane and layer (enum seam_memory): one of the two */
     struct ggml_tensor *kv;    /* [kv_values, n_ctx] rows */
     struct ggml_tensor *state; /* [state_values] f32 */
@@ -58,14 +63,21 @@ struct ggml_tensor *seam_graph_norm(struct seam_graph *g, struct ggml_tensor *x,
                                     struct ggml_tensor *weight);
 /* Rotate the first d_rope of ne0 of [width, heads, n]. */
 struct ggml_tensor *seam_graph_rope(struct seam_graph *g, struct ggml_tensor *x);
-/* softmax(kq_scale q k) v. q [d, n, n_head]; k [d, pos + n, n_head_kv], v [d_v, pos + n, n_head_kv]:
+/* softmax(kq_scale q k) v. q [d, n, n_head]; k [d, n_kv, n_head_kv], v [d_v, n_kv, n_head_kv]:
  * views of the cache -> [d_v * n_head, n] */
 struct ggml_tensor *seam_graph_attend(struct seam_graph *g, struct ggml_tensor *q,
                                       struct ggml_tensor *k, struct ggml_tensor *v);
+/* The last norm and the head over x: logits [n_vocab, n], an output. */
+struct ggml_tensor *seam_graph_logits(struct seam_graph *g, struct ggml_tensor *x);
 /* The chunk's mask, f16, 0 or -inf, for queries in blocks of `block`: the block that begins at query i
  * has rows of pos + i + its length values, and the blocks follow each other. NULL when n == 1: that
  * query sees all. Once per graph. */
 struct ggml_tensor *seam_graph_mask(struct seam_graph *g, uint32_t block);
+/* The same in one node, whatever n is, or what stands for it on a device -> [d_v, n_head, n] */
+struct ggml_tensor *seam_graph_flash(struct seam_graph *g, struct ggml_tensor *q,
+                                     struct ggml_tensor *k, struct ggml_tensor *v);
+/* x [width, n] becomes values [first, first + width) of this chunk's rows of the cache. */
+void seam_graph_keep(struct seam_graph *g, struct ggml_tensor *x, uint32_t first);
 /* Rows [pos, pos + n) of the cache, `width` values from value `first`: [width, n]. */
 struct ggml_tensor *seam_graph_rows(struct seam_graph *g, uint32_t pos, uint32_t n, uint32_t first,
                                     uint32_t width);

@@ -28,11 +28,8 @@ static void kv_rows_of(struct seam_graph *g, struct ggml_tensor *h)
         ggml_view_3d(g->ctx, c, hp->d_rope, 1, g->n, c->nb[1], c->nb[1], hp->kv_lora * c->nb[0]);
     latent = seam_graph_norm(g, latent, weight(g, SEAM_ROLE_ATTN_KV_A_NORM));
     k_pe = ggml_reshape_2d(g->ctx, seam_graph_rope(g, ggml_cont(g->ctx, k_pe)), hp->d_rope, g->n);
-    ggml_build_forward_expand(g->gf, ggml_cpy(g->ctx, latent,
-                                              seam_graph_rows(g, g->pos, g->n, 0, hp->kv_lora)));
-    ggml_build_forward_expand(g->gf,
-                              ggml_cpy(g->ctx, k_pe,
-                                       seam_graph_rows(g, g->pos, g->n, hp->kv_lora, hp->d_rope)));
+    seam_graph_keep(g, latent, 0);
+    seam_graph_keep(g, k_pe, hp->kv_lora);
 }
 
 static void remember(struct seam_graph *g, struct ggml_tensor *x)
@@ -148,7 +145,7 @@ static void expand(struct seam_graph *g)
 static struct ggml_tensor *attend_expanded(struct seam_graph *g, struct ggml_tensor *h)
 {
     const struct seam_hparams *hp = g->hp;
-    uint32_t n_kv = g->pos + g->n;
+    uint32_t n_kv = g->n_kv;
     expand(g);
     struct ggml_tensor *q = queries(g, h);
     q = ggml_concat(g->ctx, q_nope(g, q), q_rope(g, q), 0);
@@ -163,7 +160,7 @@ static struct ggml_tensor *attend_expanded(struct seam_graph *g, struct ggml_ten
 static struct ggml_tensor *attend_absorbed(struct seam_graph *g, struct ggml_tensor *h)
 {
     const struct seam_hparams *hp = g->hp;
-    uint32_t n_kv = g->pos + g->n, row = hp->kv_lora + hp->d_rope;
+    uint32_t n_kv = g->n_kv, row = hp->kv_lora + hp->d_rope;
     struct ggml_tensor *k_b = weight(g, SEAM_ROLE_ATTN_K_B);
     if (!k_b)
         k_b = ggml_reshape_3d(g->ctx, g->k_b_t, hp->d_nope, hp->kv_lora, hp->n_head);
@@ -176,8 +173,7 @@ static struct ggml_tensor *attend_absorbed(struct seam_graph *g, struct ggml_ten
         ggml_view_3d(g->ctx, g->kv, row, n_kv, 1, g->kv->nb[1], n_kv * g->kv->nb[1], 0);
     struct ggml_tensor *v =
         ggml_view_3d(g->ctx, g->kv, hp->kv_lora, n_kv, 1, g->kv->nb[1], n_kv * g->kv->nb[1], 0);
-    struct ggml_tensor *o =
-        ggml_flash_attn_ext(g->ctx, q, k, v, seam_graph_mask(g, g->n), hp->kq_scale, 0.0f, 0.0f);
+    struct ggml_tensor *o = seam_graph_flash(g, q, k, v);
     o = ggml_permute(g->ctx, o, 0, 2, 1, 3); /* [kv_lora, n, n_head] */
     o = ggml_mul_mat(g->ctx, v_b(g), o);     /* [v, n, n_head] */
     o = ggml_permute(g->ctx, o, 0, 2, 1, 3);

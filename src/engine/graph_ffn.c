@@ -137,14 +137,31 @@ static void weighted_sum(struct ggml_tensor *sum, int ith, int nth, void *user)
     }
 }
 
+/* The same in ggml's nodes. */
+static struct ggml_tensor *weighted_sum_of_nodes(struct seam_graph *g, struct ggml_tensor *y,
+                                                 struct ggml_tensor *w)
+{
+    struct ggml_tensor *sum = NULL;
+    y = ggml_mul(g->ctx, y, w);
+    for (int64_t e = 0; e < y->ne[1]; e++) {
+        struct ggml_tensor *one =
+            ggml_view_2d(g->ctx, y, y->ne[0], g->n, y->nb[2], (size_t)e * y->nb[1]);
+        sum = sum ? ggml_add(g->ctx, sum, one) : one;
+    }
+    return y->ne[1] == 1 ? ggml_cont(g->ctx, sum) : sum;
+}
+
 static struct ggml_tensor *mixture(struct seam_graph *g, struct ggml_tensor *h)
 {
     struct routing r = route(g, h);
     struct ggml_tensor *y = experts_in(g, h, r.experts);
     y = mul_id(g, SEAM_ROLE_EXP_DOWN, y, r.experts);
-    struct ggml_tensor *args[] = {y, r.weights};
-    struct ggml_tensor *sum = ggml_custom_4d(g->ctx, GGML_TYPE_F32, g->hp->n_embd, g->n, 1, 1, args,
-                                             2, weighted_sum, GGML_N_TASKS_MAX, NULL);
+    struct ggml_tensor *args[] = {y, r.weights}, *sum;
+    if (g->rows_at)
+        sum = weighted_sum_of_nodes(g, y, r.weights);
+    else
+        sum = ggml_custom_4d(g->ctx, GGML_TYPE_F32, g->hp->n_embd, g->n, 1, 1, args, 2,
+                             weighted_sum, GGML_N_TASKS_MAX, NULL);
     return weight(g, SEAM_ROLE_SHEXP_GATE) ? ggml_add(g->ctx, sum, shared_expert(g, h)) : sum;
 }
 

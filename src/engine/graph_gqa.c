@@ -19,21 +19,19 @@ static struct ggml_tensor *turned(struct seam_graph *g, struct ggml_tensor *x, e
 void seam_gqa_rows(struct seam_graph *g, struct ggml_tensor *h)
 {
     const struct seam_hparams *hp = g->hp;
-    uint32_t width_k = hp->d_head * hp->n_head_kv, width_v = hp->d_v * hp->n_head_kv;
+    uint32_t width_k = hp->d_head * hp->n_head_kv;
     struct ggml_tensor *k = seam_graph_mul(g, SEAM_ROLE_ATTN_K, h);
     struct ggml_tensor *v = seam_graph_mul(g, SEAM_ROLE_ATTN_V, h);
     k = ggml_reshape_3d(g->ctx, k, hp->d_head, hp->n_head_kv, g->n);
     k = ggml_reshape_2d(g->ctx, turned(g, k, SEAM_ROLE_ATTN_K_NORM), width_k, g->n);
-    ggml_build_forward_expand(g->gf,
-                              ggml_cpy(g->ctx, k, seam_graph_rows(g, g->pos, g->n, 0, width_k)));
-    ggml_build_forward_expand(g->gf, ggml_cpy(g->ctx, v,
-                                              seam_graph_rows(g, g->pos, g->n, width_k, width_v)));
+    seam_graph_keep(g, k, 0);
+    seam_graph_keep(g, v, width_k);
 }
 
-/* Rows [0, pos + n) of `heads` heads, each `width` wide, from value `first`: [width, n_kv, heads] */
+/* The rows that attention sees of all heads, each `width` wide, from value `first`: [width, n_kv, heads] */
 static struct ggml_tensor *cached(struct seam_graph *g, uint32_t width, uint32_t first)
 {
-    return ggml_view_3d(g->ctx, g->kv, width, g->pos + g->n, g->hp->n_head_kv, g->kv->nb[1],
+    return ggml_view_3d(g->ctx, g->kv, width, g->n_kv, g->hp->n_head_kv, g->kv->nb[1],
                         width * g->kv->nb[0], first * g->kv->nb[0]);
 }
 

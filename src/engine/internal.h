@@ -4,6 +4,9 @@
 
 #include "engine/accel.h"
 #include "engine/graph.h"
+#include "engine/offload.h"
+
+#define SEAM_F16_MINUS_INFINITY ((uint16_t)0xfc00)
 
 struct seam_engine {
     const struct seam_model *model;
@@ -14,6 +17,7 @@ struct seam_engine {
     const struct seam_accel_ops *accel_ops; /* NULL: the CPU sweeps */
     struct seam_accel *accel;
     struct seam_accel_work accel_work; /* of the last sweep */
+    struct seam_offload *offload;      /* NULL: the CPU computes the steps */
     char device_name[512];
     struct seam_store *store;
     struct seam_engine_memory memory;

@@ -83,7 +83,7 @@ static void copy_states(struct seam_measure *m, bool save)
         if (save) {
             memcpy(at, state, bytes);
         } else {
-            seam_engine_memory_begin(m->e, LANE, layer);
+            seam_engine_memory_begin(m->e, LANE, layer, 0, m->depth);
             memcpy(state, at, bytes);
             seam_engine_memory_end(m->e, LANE, layer, m->depth);
         }

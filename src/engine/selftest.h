@@ -11,6 +11,7 @@
 #ifndef SEAM_ENGINE_SELFTEST_H
 #define SEAM_ENGINE_SELFTEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@
 struct seam_device_info {
     char name[64];   /* "CPU", "CUDA0", "Metal" */
     char about[128]; /* "AMD EPYC", "NVIDIA GB10" */
+    bool gpu;
 };
 const char *seam_ggml_version(void);
 /* ggml's devices in its order; returns how many there are, fills at most cap. */
@@ -29,9 +31,11 @@ size_t seam_device_list(struct seam_device_info *out, size_t cap);
  * SEAM_EIO: wrong results, the story names the type; or the device cannot be started. */
 seam_status seam_selftest_device(size_t i, bool bend, uint32_t *n_types, struct seam_err *err);
 
-/* The golden model on the engine's device, one thread. *error: relative to the largest logit.
- * SEAM_EIO: too large. */
-seam_status seam_selftest_golden(bool bend, double *error, struct seam_err *err);
+/* The golden model decoded by the CPU ("cpu"), one thread, or by a device of ggml's, which may round its
+ * products to f16: at most 1e-2 there. *error: relative to the largest logit. SEAM_EIO: too large.
+ * SEAM_EUNSUPPORTED: the device cannot decode. */
+seam_status seam_selftest_golden(const char *device, bool bend, double *error,
+                                 struct seam_err *err);
 
 /* The golden files, by the build. */
 extern const unsigned char seam_golden_gguf[], seam_golden_json[], seam_golden_f32[];

@@ -60,6 +60,8 @@ struct seam_store {
     uint8_t *arena;
     uint64_t arena_bytes;
     ggml_backend_buffer_t buffer;
+    ggml_backend_buffer_t *device_buffers; /* instead of the arena: weights on a device */
+    size_t n_device_buffers;
 
     /* streaming; under lock */
     pthread_mutex_t lock;
@@ -735,6 +737,119 @@ seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_e
     return st == SEAM_OK ? st : seam_wrap(err, st, "load weights");
 }
 
+/* ---- on a device ---- */
+
+/* A tensor is copied through this much of host memory. */
+#define SLICE ((uint64_t)64 << 20)
+
+static bool is_device_unit(const struct seam_store *s, uint32_t u)
+{
+    return u != seam_unit_embed(s->model) && u != seam_unit_last_kv(s->model);
+}
+
+static uint64_t place_bytes(ggml_backend_buffer_type_t buft, const struct ggml_tensor *t)
+{
+    const uint64_t align = ggml_backend_buft_get_alignment(buft);
+    return (ggml_backend_buft_get_alloc_size(buft, t) + align - 1) / align * align;
+}
+
+uint64_t seam_store_device_bytes(const struct seam_store *s, ggml_backend_buffer_type_t buft)
+{
+    uint64_t sum = 0;
+    for (uint32_t u = 0; u < seam_unit_count(s->model); u++)
+        for (size_t i = 0; is_device_unit(s, u) && i < s->units[u].n_items; i++)
+            sum += place_bytes(buft, s->units[u].items[i].t);
+    return sum;
+}
+
+static seam_status copy_item(struct seam_store *s, const struct item *it, uint8_t *slice,
+                             struct seam_err *err)
+{
+    const struct seam_tensor *src = it->src;
+    for (uint64_t done = 0; done < src->n_bytes; done += SLICE) {
+        const uint64_t n = src->n_bytes - done < SLICE ? src->n_bytes - done : SLICE;
+        const uint64_t from = src->file_off + done, begin = align_down(from);
+        const struct seam_extent x = {src->shard, begin, align_up(from + n) - begin,
+                                      from + n - begin, 0};
+        seam_status st = seam_reader_read(s->reader, &x, 1, slice, NULL, NULL, err);
+        if (st != SEAM_OK)
+            return st;
+        ggml_backend_tensor_set(it->t, slice + (from - begin), done, n);
+    }
+    s->read_bytes += src->n_bytes;
+    s->held = s->held_peak = s->held + src->n_bytes;
+    return SEAM_OK;
+}
+
+/* One buffer for items [first, *end) of a unit: all of them, or what fits the largest that the device
+ * gives. Layers may share a tensor: it has its place already. */
+static seam_status load_items(struct seam_store *s, const struct unit *u, size_t first, size_t *end,
+                              ggml_backend_buffer_type_t buft, uint8_t *slice, struct seam_err *err)
+{
+    const uint64_t most = ggml_backend_buft_get_max_size(buft);
+    uint64_t bytes = 0;
+    char size[32];
+    for (*end = first; *end < u->n_items; ++*end) {
+        const struct ggml_tensor *t = u->items[*end].t;
+        const uint64_t more = t->buffer ? 0 : place_bytes(buft, t);
+        if (bytes && bytes + more > most)
+            break;
+        bytes += more;
+    }
+    ggml_backend_buffer_t b = bytes ? ggml_backend_buft_alloc_buffer(buft, bytes) : NULL;
+    if (bytes && !b)
+        return seam_fail(err, SEAM_ENOMEM, "the device refuses %s for weights",
+                         seam_size_format(bytes, size, sizeof size));
+    if (!b)
+        return SEAM_OK;
+    s->device_buffers[s->n_device_buffers++] = b;
+    ggml_backend_buffer_set_usage(b, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    struct ggml_tallocr at = ggml_tallocr_new(b);
+    for (size_t i = first; i < *end; i++) {
+        const struct item *it = &u->items[i];
+        if (it->t->buffer)
+            continue;
+        it->t->data = NULL;
+        if (ggml_tallocr_alloc(&at, it->t) != GGML_STATUS_SUCCESS)
+            return seam_fail(err, SEAM_EIO, "the device has no place for %s", it->t->name);
+        seam_status st = copy_item(s, it, slice, err);
+        if (st != SEAM_OK)
+            return st;
+    }
+    return SEAM_OK;
+}
+
+static seam_status load_device_units(struct seam_store *s, ggml_backend_buffer_type_t buft,
+                                     uint8_t *slice, struct seam_err *err)
+{
+    size_t n = 0;
+    for (uint32_t u = 0; u < seam_unit_count(s->model); u++)
+        n += s->units[u].n_items;
+    s->device_buffers = calloc(n + 1, sizeof(ggml_backend_buffer_t));
+    if (!s->device_buffers)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for a table of %zu buffers", n);
+    for (uint32_t u = 0; u < seam_unit_count(s->model); u++)
+        for (size_t i = 0; is_device_unit(s, u) && i < s->units[u].n_items;) {
+            seam_status st = load_items(s, &s->units[u], i, &i, buft, slice, err);
+            if (st != SEAM_OK)
+                return st;
+        }
+    return SEAM_OK;
+}
+
+seam_status seam_store_load_on(struct seam_store *s, ggml_backend_buffer_type_t buft,
+                               struct seam_err *err)
+{
+    const uint64_t bytes = SLICE + 2 * SEAM_DIRECT_ALIGN;
+    uint8_t *slice = seam_os_pages_alloc(bytes);
+    seam_status st = slice ? seam_reader_open(&s->reader, seam_model_catalog(s->model), err)
+                           : seam_fail(err, SEAM_ENOMEM, "no memory to copy weights through");
+    if (st == SEAM_OK)
+        st = load_device_units(s, buft, slice, err);
+    seam_os_pages_free(slice, bytes);
+    return st == SEAM_OK ? st : seam_wrap(err, st, "load weights");
+}
+
 static void stop_loader(struct seam_store *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -758,6 +873,9 @@ void seam_store_close(struct seam_store *s)
         ggml_backend_buffer_free(s->repack);
     else
         seam_os_pages_free(s->arena, s->arena_bytes);
+    for (size_t i = 0; i < s->n_device_buffers; i++)
+        ggml_backend_buffer_free(s->device_buffers[i]);
+    free(s->device_buffers);
     seam_reader_close(s->reader);
     for (uint32_t u = 0; s->units && u < seam_unit_count(s->model); u++)
         free_unit(&s->units[u]);

@@ -55,6 +55,11 @@ seam_status seam_store_open(struct seam_store **out, const struct seam_model *m,
 /* Take the arena: budget 0 = all. SEAM_ENOMEM: below the largest unit. Resident weights are read
  * here, streamed ones from seam_store_begin on. */
 seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_err *err);
+/* Or, instead: every tensor but the embedding's rows into buffers of a device's type, resident. Of a
+ * store that was opened with the head, for a device that rearranges nothing. */
+uint64_t seam_store_device_bytes(const struct seam_store *s, ggml_backend_buffer_type_t buft);
+seam_status seam_store_load_on(struct seam_store *s, ggml_backend_buffer_type_t buft,
+                               struct seam_err *err);
 void seam_store_close(struct seam_store *s);
 bool seam_store_streamed(const struct seam_store *s);
 uint64_t seam_store_arena_bytes(const struct seam_store *s);

@@ -205,7 +205,7 @@ static seam_status launch(struct sweep *s, size_t i, const int32_t *tokens, stru
     if (i == 0) {
         st = s->ops->embed(s->a, p, tokens, err);
     } else if (is_attention(i)) {
-        seam_engine_memory_begin(s->e, s->lane, p->layer);
+        seam_engine_memory_begin(s->e, s->lane, p->layer, s->n0, s->n1);
         st = s->ops->attention(s->a, p, seam_engine_memory_at(s->e, s->lane, p->layer, 0),
                                i + 1 == s->n, err);
     } else {

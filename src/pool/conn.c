@@ -96,8 +96,8 @@ static seam_status on_status(struct seam_conn *c, const struct seam_wire_header 
     seam_status st = seam_message_get(body, h->type, &ask, err);
     if (st != SEAM_OK)
         return st;
-    if (ask.selftest &&
-        seam_selftest_golden(fault->kind == SEAM_FAULT_WRONG_COMPUTE, &error, &found) != SEAM_OK)
+    if (ask.selftest && seam_selftest_golden("cpu", fault->kind == SEAM_FAULT_WRONG_COMPUTE, &error,
+                                             &found) != SEAM_OK)
         snprintf(m.wrong, sizeof m.wrong, "%.255s", found.text);
     m.memory_planned = seam_engine_memory(c->node->engine)->total;
     seam_facts_gather(&m.facts, c->node->model_file);
@@ -231,7 +231,7 @@ static seam_status on_piece(struct seam_conn *c, const struct seam_wire_header *
     struct seam_engine *e = c->node->engine;
     uint32_t lane = c->handoff.m.lane;
     uint8_t *to = seam_node_units(c->node, lane, p.layer, p.pos);
-    seam_engine_memory_begin(e, lane, p.layer);
+    seam_engine_memory_begin(e, lane, p.layer, p.pos, c->handoff.m.end);
     st = seam_lanes_store(&c->node->lanes, &c->handoff, c->id, to, rows, bytes, err);
     if (st != SEAM_OK)
         return handoff_failed(c, st, err);

@@ -102,22 +102,26 @@ static float *run(struct seam_engine *e, const struct golden *g, uint32_t first)
     return out;
 }
 
+/* Of the logits after position p, relative to the largest; infinite for a NaN. */
+static double error_at(const struct golden *g, const float *ours, uint32_t p)
+{
+    const float *want = g->logits + (size_t)p * g->n_vocab;
+    const float *got = ours + (size_t)g->positions[p] * g->n_vocab;
+    double scale = 0, diff = 0;
+    for (uint32_t i = 0; i < g->n_vocab; i++) {
+        scale = fmax(scale, fabs((double)want[i]));
+        double d = fabs((double)want[i] - (double)got[i]);
+        diff = isfinite(d) ? fmax(diff, d) : INFINITY;
+    }
+    return diff / scale;
+}
+
 static double worst(const struct golden *g, const float *ours, uint32_t first)
 {
     double most = 0;
-    for (uint32_t p = 0; p < g->n_positions; p++) {
-        if (g->positions[p] < first)
-            continue;
-        const float *want = g->logits + (size_t)p * g->n_vocab;
-        const float *got = ours + (size_t)g->positions[p] * g->n_vocab;
-        double scale = 0, diff = 0;
-        for (uint32_t i = 0; i < g->n_vocab; i++) {
-            scale = fmax(scale, fabs((double)want[i]));
-            double d = fabs((double)want[i] - (double)got[i]);
-            diff = isfinite(d) ? fmax(diff, d) : INFINITY;
-        }
-        most = fmax(most, diff / scale);
-    }
+    for (uint32_t p = 0; p < g->n_positions; p++)
+        if (g->positions[p] >= first)
+            most = fmax(most, error_at(g, ours, p));
     return most;
 }
 
@@ -213,7 +217,7 @@ static void prefix(const struct golden *g)
     struct seam_engine *e = open_engine(g, &o);
     assert_int_equal(seam_engine_prefill(e, 1, g->tokens, half, NULL, NULL, &err), SEAM_OK);
     for (uint32_t layer = 0; layer < n_layer; layer++) {
-        seam_engine_memory_begin(e, 0, layer);
+        seam_engine_memory_begin(e, 0, layer, 0, half);
         memcpy(seam_engine_memory_at(e, 0, layer, 0), seam_engine_memory_at(e, 1, layer, 0),
                seam_engine_memory_bytes(e, layer, half));
         seam_engine_memory_end(e, 0, layer, half);
@@ -333,6 +337,140 @@ static void budgets_are_kept_or_refused_with_the_sum(void **state)
     for_golden(budgets);
 }
 
+/* ---- a device of ggml's (offload.h): its CPU device, which every machine has, or SEAM_TEST_DEVICE ---- */
+
+static const char *test_device(void)
+{
+    const char *name = getenv("SEAM_TEST_DEVICE");
+    return name ? name : "CPU";
+}
+
+/* f16 values, or a GPU's TF32 products: rounding is seen, and may send a token to another of two experts
+ * that are as good. So one position in ten may be further off than this. */
+#define ROUNDED_TOLERANCE 1e-2
+
+static void assert_agrees(const struct golden *g, const float *ours, uint32_t first, bool f16)
+{
+    if (!f16 && !strcmp(test_device(), "CPU")) {
+        assert_true(worst(g, ours, first) <= TOLERANCE);
+        return;
+    }
+    uint32_t n = 0, off = 0;
+    for (uint32_t p = 0; p < g->n_positions; p++)
+        if (g->positions[p] >= first) {
+            n++;
+            off += error_at(g, ours, p) > ROUNDED_TOLERANCE;
+        }
+    assert_true(n > 0 && off * 10 <= n);
+}
+
+static void offloaded(const struct golden *g)
+{
+    for (int i = 0; i < 4; i++) {
+        struct seam_engine_opts o = {.kv_type = i & 1 ? SEAM_KV_F16 : SEAM_KV_F32,
+                                     .chunk = i & 2 ? 7 : 512,
+                                     .n_threads = 2,
+                                     .decode_device = test_device(),
+                                     .decode_plain = i & 2};
+        const uint32_t first = g->positions[0];
+        struct seam_engine *e = open_engine(g, &o);
+        assert_true(seam_engine_memory(e)->offload > 0);
+        float *ours = run(e, g, first);
+        print_message("  %s on %s, KV %s: %.2e\n", g->name, seam_engine_device(e),
+                      i & 1 ? "f16" : "f32", worst(g, ours, first));
+        assert_agrees(g, ours, first, i & 1);
+        free(ours);
+        seam_engine_close(e);
+    }
+}
+
+static void a_device_decodes_as_transformers_do(void **state)
+{
+    (void)state;
+    for_golden(offloaded);
+}
+
+/* Tokens [from, to) as a handoff would bring them: computed elsewhere, written to the host's memory. */
+static void hand_off(struct seam_engine *e, struct seam_engine *sweep, const struct golden *g,
+                     uint32_t from, uint32_t to)
+{
+    struct seam_err err = {0};
+    seam_engine_kv_set_len(sweep, 0, 0);
+    assert_int_equal(seam_engine_prefill(sweep, 0, g->tokens, to, NULL, NULL, &err), SEAM_OK);
+    seam_engine_kv_set_len(e, 0, from);
+    for (uint32_t i = 0; i < seam_model_hparams(g->model)->n_layer; i++) {
+        const uint32_t pos = seam_engine_has_state(e, i) ? 0 : from;
+        seam_engine_memory_begin(e, 0, i, from, to);
+        memcpy(seam_engine_memory_at(e, 0, i, pos), seam_engine_memory_at(sweep, 0, i, pos),
+               seam_engine_memory_bytes(e, i, to - pos));
+        seam_engine_memory_end(e, 0, i, to);
+    }
+    assert_int_equal(seam_engine_kv_set_len(e, 0, to), to);
+}
+
+/* What a decode node does with a device: a handoff, some steps, a second handoff behind a part of them,
+ * steps again; then somebody reads the host's memory. */
+static void turns(const struct golden *g)
+{
+    struct seam_err err = {0};
+    const uint32_t first = g->positions[0], half = first / 2;
+    struct seam_engine_opts o = {.kv_type = SEAM_KV_F32, .n_threads = 2, .n_lanes = 2};
+    struct seam_engine *sweep = open_engine(g, &o);
+    float *logits = malloc(g->n_vocab * sizeof *logits);
+    o.decode_device = test_device();
+    o.decode_plain = true;
+    struct seam_engine *e = open_engine(g, &o);
+    hand_off(e, sweep, g, 0, half);
+    for (uint32_t i = half; i < first; i++) /* other tokens than the prompt's */
+        assert_int_equal(seam_engine_step(e, 0, g->tokens[i] / 2, logits, &err), SEAM_OK);
+    const bool recurrent = seam_engine_recurrent(e); /* a state cannot go back */
+    hand_off(e, sweep, g, recurrent ? 0 : half, first);
+    float *ours = run(e, g, first);
+    assert_agrees(g, ours, first, false);
+
+    assert_int_equal(seam_engine_memory_fetch(e, 0, &err), SEAM_OK);
+    seam_engine_kv_set_len(sweep, 0, 0);
+    assert_int_equal(seam_engine_prefill(sweep, 0, g->tokens, g->n_tokens, NULL, NULL, &err),
+                     SEAM_OK);
+    for (uint32_t i = 0; i < seam_model_hparams(g->model)->n_layer; i++) {
+        const float *a = seam_engine_memory_at(e, 0, i, 0);
+        const float *b = seam_engine_memory_at(sweep, 0, i, 0);
+        const size_t n = seam_engine_memory_bytes(e, i, g->n_tokens) / sizeof *a;
+        double scale = 0, diff = 0;
+        for (size_t j = 0; j < n; j++) {
+            scale = fmax(scale, fabs((double)b[j]));
+            diff = fmax(diff, fabs((double)a[j] - (double)b[j]));
+        }
+        assert_true(scale > 0 && diff <= (strcmp(test_device(), "CPU") ? 0.1 : TOLERANCE) * scale);
+    }
+    free(ours);
+    free(logits);
+    seam_engine_close(e);
+    seam_engine_close(sweep);
+}
+
+static void a_device_takes_handoffs_between_steps(void **state)
+{
+    (void)state;
+    for_golden(turns);
+}
+
+static void a_device_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    struct golden g;
+    struct seam_err err = {0};
+    struct seam_engine *e;
+    struct seam_engine_opts o = {.n_threads = 1, .decode_device = "abacus"};
+    golden_open(&g, "deepseek2-dense0");
+    assert_int_equal(seam_engine_open(&e, g.model, &o, &err), SEAM_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "abacus"));
+    o.decode_device = "auto"; /* a GPU or none: either way it opens */
+    e = open_engine(&g, &o);
+    seam_engine_close(e);
+    golden_close(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +479,9 @@ int main(void)
         cmocka_unit_test(a_cached_prefix_is_continued),
         cmocka_unit_test(pieces_come_in_order_and_failures_leave_the_lane_alone),
         cmocka_unit_test(budgets_are_kept_or_refused_with_the_sum),
+        cmocka_unit_test(a_device_decodes_as_transformers_do),
+        cmocka_unit_test(a_device_takes_handoffs_between_steps),
+        cmocka_unit_test(a_device_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

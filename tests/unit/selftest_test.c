@@ -14,7 +14,7 @@ static void the_golden_model_passes(void **state)
     (void)state;
     struct seam_err err = {0};
     double error = 1;
-    if (seam_selftest_golden(false, &error, &err) != SEAM_OK)
+    if (seam_selftest_golden("cpu", false, &error, &err) != SEAM_OK)
         fail_msg("%s", err.text);
     print_message("golden: %.2g of the largest logit\n", error);
     assert_true(error > 0 && error < 1e-3); /* exactly 0 would mean that nothing was compared */
@@ -25,7 +25,7 @@ static void a_spoiled_model_does_not(void **state)
     (void)state;
     struct seam_err err = {0};
     double error = 0;
-    assert_int_equal(seam_selftest_golden(true, &error, &err), SEAM_EIO);
+    assert_int_equal(seam_selftest_golden("cpu", true, &error, &err), SEAM_EIO);
     assert_true(error > 1e-2);
     assert_non_null(strstr(err.text, "logits are wrong"));
 }
