@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "cmd/option.h"
 #include "engine/fill.h"
+#include "engine/selftest.h"
 
 #define DEFAULT_MODEL  "kimi-k2.6:UD-Q8_K_XL"
 #define LAYERS_LEAST   3u
@@ -501,8 +502,22 @@ static seam_status check_options(const struct seam_probe_options *o, struct seam
     return SEAM_OK;
 }
 
+/* What is measured is the CPU, whoever will decode here. */
+static void tell_of_gpus(void)
+{
+    struct seam_device_info dev[16];
+    const size_t n = seam_device_list(dev, sizeof dev / sizeof *dev);
+    for (size_t i = 0; i < n && i < sizeof dev / sizeof *dev; i++)
+        if (dev[i].gpu)
+            seam_warn(
+                "%s (%s) decodes here by default, and the CPU is what a probe measures: for plans "
+                "with this GPU keep its card",
+                dev[i].name, dev[i].about);
+}
+
 static seam_status measure(struct seam_probe_run *r, struct seam_err *err)
 {
+    tell_of_gpus();
     seam_status st = check_options(r->o, err);
     choose_points(r);
     r->round = calloc(SEAM_PROBE_ROUNDS, sizeof *r->round);

@@ -1,6 +1,6 @@
-/* device.h - the ggml backend that computes, with a thread pool that sleeps between graphs.
+/* device.h - ggml's CPU backend, with a thread pool that sleeps between graphs. Other devices of ggml's are
+ * offload.h's, those that sweep by themselves accel.h's.
  *
- * Today the CPU device; a GPU device is another row once weights can be staged to it.
  * Thread: one thread computes; seam_device_cancel from any. Inside src/engine only. */
 #ifndef SEAM_ENGINE_DEVICE_H
 #define SEAM_ENGINE_DEVICE_H

@@ -501,7 +501,8 @@ const char *seam_engine_device(const struct seam_engine *e)
 
 uint64_t seam_engine_weights_held_peak(const struct seam_engine *e)
 {
-    return seam_store_held_peak(e->store, false);
+    return seam_store_held_peak(e->store, false) +
+           (e->offload ? seam_offload_read_bytes(e->offload) : 0);
 }
 
 uint64_t seam_engine_weights_read(const struct seam_engine *e)

@@ -55,7 +55,14 @@ struct seam_offload {
     struct ggml_context *ctx;
     ggml_gallocr_t galloc;
     size_t n_nodes;
-    uint16_t *mask; /* [chunk, padded context] */
+    struct exchange { /* a chunk's inputs, and logits */
+        ggml_backend_buffer_t buffer;
+        float *x;           /* [n_embd, chunk] */
+        float *logits;      /* [n_vocab] */
+        int64_t *rows;      /* [chunk] */
+        int32_t *positions; /* [chunk] */
+        uint16_t *mask;     /* [padded context, chunk] */
+    } host;
     struct shape shape;
     struct seam_graph g;
     struct ggml_tensor *x, *out;
@@ -248,6 +255,31 @@ static uint64_t transposed_bytes(const struct seam_engine *e)
     return values * ggml_type_size(seam_engine_kv_ggml(e));
 }
 
+static uint64_t carve(struct seam_offload *o, uint8_t *base)
+{
+    const struct seam_hparams *hp = o->e->hp;
+    struct exchange *x = &o->host;
+    const uint64_t n = o->chunk;
+    const struct {
+        void *p; /* of a pointer */
+        uint64_t bytes;
+    } parts[] = {
+        {&x->x, n * hp->n_embd * sizeof *x->x},
+        {&x->logits, hp->n_vocab * sizeof *x->logits},
+        {&x->rows, n * sizeof *x->rows},
+        {&x->positions, n * sizeof *x->positions},
+        {&x->mask, n * padded(o->e->o.n_ctx) * sizeof *x->mask},
+    };
+    uint64_t at = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        uint8_t *p = base + at;
+        if (base)
+            memcpy(parts[i].p, &p, sizeof p);
+        at += (parts[i].bytes + 63) & ~(uint64_t)63;
+    }
+    return at;
+}
+
 static seam_status measure(struct seam_offload *o, struct seam_err *err)
 {
     struct seam_engine *e = o->e;
@@ -275,11 +307,11 @@ static seam_status measure(struct seam_offload *o, struct seam_err *err)
             (seam_engine_memory_bytes(e, layer, padded(e->o.n_ctx)) + 63) / 64 * 64 * e->o.n_lanes;
     m->weights = seam_store_device_bytes(o->store, o->buft);
     m->compute = compute + transposed_bytes(e);
-    m->host = rows->n_bytes + ctx * o->chunk * sizeof *o->mask;
+    m->host = rows->n_bytes + carve(o, NULL);
     return o->galloc ? SEAM_OK : refused(o, "graphs", err);
 }
 
-static seam_status check_memory(const struct seam_offload *o, struct seam_err *err)
+static seam_status check_memory(const struct seam_offload *o, bool asked, struct seam_err *err)
 {
     const struct seam_offload_memory *m = &o->memory;
     size_t left = 0, total = 0;
@@ -288,6 +320,10 @@ static seam_status check_memory(const struct seam_offload *o, struct seam_err *e
     const uint64_t want = m->weights + m->kv + m->compute + MARGIN_BYTES;
     const struct seam_engine_opts *eo = &o->e->o;
     uint64_t have = left;
+    if (!asked && !o->e->accel && eo->weights_bytes && m->weights > eo->weights_bytes)
+        return seam_fail(err, SEAM_ENOMEM,
+                         "a weights budget of %s asks for streaming, %s holds all",
+                         seam_size_format(eo->weights_bytes, b[0], 32), o->name);
     if (eo->device_memory_bytes && !o->e->accel && eo->device_memory_bytes < have)
         have = eo->device_memory_bytes;
     if (m->unified && eo->memory_bytes && eo->memory_bytes < have)
@@ -302,7 +338,8 @@ static seam_status check_memory(const struct seam_offload *o, struct seam_err *e
                      seam_size_format(have, b[3], 32), seam_size_format(total, b[4], 32));
 }
 
-static seam_status prepare(struct seam_offload *o, const char *name, struct seam_err *err)
+static seam_status prepare(struct seam_offload *o, const char *name, bool asked,
+                           struct seam_err *err)
 {
     o->dev = find_device(name);
     if (!o->dev)
@@ -315,7 +352,7 @@ static seam_status prepare(struct seam_offload *o, const char *name, struct seam
         st = seam_store_open(&o->store, o->e->model, true, &o->plain, err);
     if (st == SEAM_OK)
         st = measure(o, err);
-    return st == SEAM_OK ? check_memory(o, err) : st;
+    return st == SEAM_OK ? check_memory(o, asked, err) : st;
 }
 
 seam_status seam_offload_open(struct seam_offload **out, struct seam_engine *e,
@@ -333,7 +370,7 @@ seam_status seam_offload_open(struct seam_offload **out, struct seam_engine *e,
     if (!o)
         return seam_fail(err, SEAM_ENOMEM, "no memory for an offload");
     o->e = e;
-    seam_status st = prepare(o, name, &why);
+    seam_status st = prepare(o, name, asked, &why);
     if (st == SEAM_OK) {
         *out = o;
         return SEAM_OK;
@@ -409,6 +446,19 @@ static seam_status load_embedding(struct seam_offload *o, struct seam_err *err)
     return st;
 }
 
+/* Host memory that the device reads and writes at full speed, where it has such. */
+static seam_status open_exchange(struct seam_offload *o, struct seam_err *err)
+{
+    struct exchange *x = &o->host;
+    ggml_backend_buffer_type_t pinned = ggml_backend_dev_host_buffer_type(o->dev);
+    const uint64_t bytes = carve(o, NULL);
+    x->buffer = ggml_backend_buft_alloc_buffer(pinned ? pinned : o->e->device.buft, bytes);
+    if (!x->buffer)
+        return refused(o, "what it exchanges with the host", err);
+    carve(o, ggml_backend_buffer_get_base(x->buffer));
+    return SEAM_OK;
+}
+
 seam_status seam_offload_load(struct seam_offload *o, struct seam_err *err)
 {
     seam_status st = open_kv(o, err);
@@ -416,9 +466,8 @@ seam_status seam_offload_load(struct seam_offload *o, struct seam_err *err)
         st = load_embedding(o, err);
     if (st == SEAM_OK)
         st = seam_store_load_on(o->store, o->buft, err);
-    o->mask = malloc((size_t)o->chunk * padded(o->e->o.n_ctx) * sizeof *o->mask);
-    if (st == SEAM_OK && !o->mask)
-        st = refused(o, "a mask", err);
+    if (st == SEAM_OK)
+        st = open_exchange(o, err);
     if (st != SEAM_OK)
         return seam_wrap(err, st, "%s", o->name);
     const struct shape step = widest(o, true), chunk = widest(o, false);
@@ -439,6 +488,7 @@ void seam_offload_close(struct seam_offload *o)
         ggml_gallocr_free(o->galloc);
     ggml_backend_buffer_free(o->kv);
     ggml_backend_buffer_free(o->k_b_t);
+    ggml_backend_buffer_free(o->host.buffer);
     ggml_free(o->ctx);
     ggml_free(o->kv_ctx);
     if (o->owns_backend)
@@ -447,7 +497,6 @@ void seam_offload_close(struct seam_offload *o)
         seam_os_pages_free(o->embed, o->embed_bytes);
     free(o->region);
     free(o->lanes);
-    free(o->mask);
     free(o);
 }
 
@@ -558,50 +607,32 @@ seam_status seam_offload_kv_fetch(struct seam_offload *o, uint32_t lane, uint32_
 
 /* ---- running ---- */
 
-static void set_input(struct ggml_tensor *t, const void *data)
+static void set_input(struct seam_offload *o, struct ggml_tensor *t, const void *data)
 {
     if (t->data) /* a graph that does not use an input leaves it without memory */
-        ggml_backend_tensor_set(t, data, 0, ggml_nbytes(t));
+        ggml_backend_tensor_set_async(o->backend, t, data, 0, ggml_nbytes(t));
 }
 
-/* Query i sees rows 0 .. pos + i of n_kv. */
-static void set_mask(struct seam_offload *o, uint32_t pos, uint32_t n)
-{
-    const uint32_t n_kv = o->shape.n_kv;
-    for (uint32_t i = 0; i < n; i++) {
-        uint16_t *row = o->mask + (size_t)i * n_kv;
-        memset(row, 0, (pos + i + 1) * sizeof *row);
-        for (uint32_t j = pos + i + 1; j < n_kv; j++)
-            row[j] = SEAM_F16_MINUS_INFINITY;
-    }
-    set_input(o->g.mask, o->mask);
-}
-
-static seam_status set_inputs(struct seam_offload *o, const int32_t *tokens, uint32_t pos,
-                              uint32_t n, struct seam_err *err)
+static void set_inputs(struct seam_offload *o, const int32_t *tokens, uint32_t pos, uint32_t n)
 {
     const struct seam_tensor *t = seam_model_global(o->e->model, SEAM_ROLE_TOKEN_EMBD);
     const uint64_t width = t->ne[0];
-    float *x = malloc(n * width * sizeof *x);
-    int32_t *positions = malloc(n * sizeof *positions);
-    int64_t *rows = malloc(n * sizeof *rows);
-    if (x && positions && rows) {
-        for (uint32_t i = 0; i < n; i++) {
-            const uint8_t *row = o->embed + o->embed_skew + (uint64_t)tokens[i] * o->row_bytes;
-            seam_fill_floats(t->type, row, x + i * width, width);
-            positions[i] = (int32_t)(pos + i);
-            rows[i] = pos + i;
-        }
-        set_input(o->x, x);
-        set_input(o->g.positions, positions);
-        set_input(o->g.rows_at, rows);
-        set_mask(o, pos, n);
+    const uint32_t n_kv = o->shape.n_kv;
+    struct exchange *in = &o->host;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *row = o->embed + o->embed_skew + (uint64_t)tokens[i] * o->row_bytes;
+        seam_fill_floats(t->type, row, in->x + i * width, width);
+        in->positions[i] = (int32_t)(pos + i);
+        in->rows[i] = pos + i;
+        uint16_t *sees = in->mask + (size_t)i * n_kv; /* rows 0 .. pos + i */
+        memset(sees, 0, (pos + i + 1) * sizeof *sees);
+        for (uint32_t j = pos + i + 1; j < n_kv; j++)
+            sees[j] = SEAM_F16_MINUS_INFINITY;
     }
-    const bool ok = x && positions && rows;
-    free(x);
-    free(positions);
-    free(rows);
-    return ok ? SEAM_OK : refused(o, "a chunk's inputs", err);
+    set_input(o, o->x, in->x);
+    set_input(o, o->g.positions, in->positions);
+    set_input(o, o->g.rows_at, in->rows);
+    set_input(o, o->g.mask, in->mask);
 }
 
 static bool same(const struct shape *a, const struct shape *b)
@@ -625,17 +656,18 @@ seam_status seam_offload_run(struct seam_offload *o, uint32_t lane, const int32_
             return refused(o, "a graph", err);
         }
     }
-    seam_status st = set_inputs(o, tokens, pos, n, err);
-    if (st != SEAM_OK)
-        return st;
-    enum ggml_status gs = ggml_backend_graph_compute(o->backend, o->g.gf);
+    set_inputs(o, tokens, pos, n);
+    enum ggml_status gs = ggml_backend_graph_compute_async(o->backend, o->g.gf);
+    if (gs == GGML_STATUS_SUCCESS && logits)
+        ggml_backend_tensor_get_async(o->backend, o->out, o->host.logits, 0, ggml_nbytes(o->out));
+    ggml_backend_synchronize(o->backend);
     if (gs == GGML_STATUS_ABORTED)
         return seam_fail(err, SEAM_ECANCELED, "canceled");
     if (gs != GGML_STATUS_SUCCESS)
         return seam_fail(err, SEAM_EIO, "%s: a graph failed: %s (see the log above)", o->name,
                          ggml_status_to_string(gs));
     if (logits)
-        ggml_backend_tensor_get(o->out, logits, 0, o->e->hp->n_vocab * sizeof *logits);
+        memcpy(logits, o->host.logits, o->e->hp->n_vocab * sizeof *logits);
     atomic_store(&c->device_rows, pos + n);
     atomic_store(&c->host_state, false);
     return SEAM_OK;

@@ -231,7 +231,7 @@ static seam_status on_piece(struct seam_conn *c, const struct seam_wire_header *
     struct seam_engine *e = c->node->engine;
     uint32_t lane = c->handoff.m.lane;
     uint8_t *to = seam_node_units(c->node, lane, p.layer, p.pos);
-    seam_engine_memory_begin(e, lane, p.layer, p.pos, c->handoff.m.end);
+    seam_engine_memory_begin(e, lane, p.layer, c->handoff.m.pos0, c->handoff.m.end);
     st = seam_lanes_store(&c->node->lanes, &c->handoff, c->id, to, rows, bytes, err);
     if (st != SEAM_OK)
         return handoff_failed(c, st, err);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two nodes on one machine, the sweep on CUDA and the decoding on the CPU, against one process on the CPU alone.
 
-usage: two_nodes.py SEAM MODEL PROMPTS     (PROMPTS as prompts.py writes them)
+usage: two_nodes.py SEAM MODEL PROMPTS [DEVICE]     (PROMPTS as prompts.py writes them; DEVICE decodes instead)
 
 Greedy. At least 95 % of the prompts give the same tokens, and the pool finds every fact that the CPU finds.
 Ends with 1 where that does not hold; 77: the sweep node finds no NVIDIA GPU.
@@ -47,14 +47,15 @@ def answer(seam, model, prompt, *options):
 
 
 def main():
-    seam, model, prompts = sys.argv[1:]
+    seam, model, prompts = sys.argv[1:4]
+    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     with open(prompts, encoding="utf-8") as f:
         cases = [case.split("\x1f") for case in f.read().split("\x1e") if case]
     nodes = []
     with tempfile.TemporaryDirectory() as work:
         try:
             nodes.append(Node(seam, model, work, "--role", "sweep", "--device", "cuda"))
-            nodes.append(Node(seam, model, work, "--role", "decode"))
+            nodes.append(Node(seam, model, work, "--role", "decode", "--decode-device", device))
             if not compare(seam, model, work, cases, nodes):
                 sys.exit(1)
         except RuntimeError as e:
@@ -72,7 +73,7 @@ def compare(seam, model, work, cases, nodes):
     for i, (text, want) in enumerate(cases):
         with open(prompt, "w", encoding="utf-8") as f:
             f.write(text)
-        alone = answer(seam, model, prompt, "--device", "cpu")
+        alone = answer(seam, model, prompt, "--device", "cpu", "--decode-device", "cpu")
         pooled = answer(seam, model, prompt, *pool, "--path", "sweep")
         if pooled["path"] != "sweep" or pooled["fallback"]:
             print(f"BAD  prompt {i} was not swept: {pooled['path']} {pooled['fallback']}")
