@@ -74,7 +74,7 @@ fuzz: ## libFuzzer with ASan + UBSan, FUZZ_SECONDS=60 for each target (build-fuz
 bench: build ## this machine beside llama-bench and its own limits (BENCH_ARGS='-l PATH FILE...')
 	@tools/bench.sh -b $(BUILD)/seam $(BENCH_ARGS)
 
-plan-accuracy: build ## probe, plan, then measure three models: how near a plan of this machine is (25 minutes, a quiet machine)
+plan-accuracy: build ## probe, plan, then measure three models: how near a plan of this machine is (25 minutes or more, a quiet machine)
 	@tools/plan_accuracy.py -b $(BUILD)/seam -w $(BUILD)/plan-accuracy -o bench/results/plan-accuracy-$$(date +%F).json all
 
 gpu-test: ## on a machine with an NVIDIA GPU: kernels, the sweep against the CPU, 40 prompts of thimble

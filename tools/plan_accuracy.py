@@ -2,7 +2,7 @@
 """How near a plan of this machine is to this machine: probe, plan, then measure.
 
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] prepare          write the models, once
-    tools/plan_accuracy.py [-b build/seam] [-w FOLDER] measure NAME     one model, eight minutes
+    tools/plan_accuracy.py [-b build/seam] [-w FOLDER] measure NAME     one model, eight to fifteen minutes
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] table [-o FILE]  what all of them gave, as table and JSON
     tools/plan_accuracy.py [-b build/seam] [-w FOLDER] all [-o FILE]    the three, one after the other
 
@@ -10,9 +10,9 @@ Three synthetic models (dense, MoE with grouped-query attention, MoE with MLA) a
 layouts: alone with all cores, and as two nodes of one machine: `fast` sweeps with all cores and streams its weights
 from the disk, past the page cache; `slow` decodes with one core. The two never compute at the same time, so each is
 planned with the rates of a probe with as many threads. What is probed is a file of three layers, not the model
-itself. Probe, plan and measurement take turns, so that an hour of a shared machine does not stand between them; a
-turn's plan is made before its measurement, and the medians of all turns are compared. docs/probe.md says what the
-result was.
+itself. Probe, plan and measurement take turns, so that minutes of a shared machine do not stand between them: both
+machines of the pool are probed right before it is measured. A turn's plan is made before its measurement, and the
+medians of all turns are compared. docs/probe.md says what the result was.
 """
 import argparse
 import datetime
@@ -26,7 +26,8 @@ import subprocess
 import sys
 
 PROMPTS = (256, 1024, 2048)
-TURNS = 3
+TURNS = 5
+ROUNDS = 3  # of a probe
 OUTPUT = 64
 MODELS = {
     "dense": dict(like="llama-3.1-8b", type="Q8_0", layers=9, sets=dict(
@@ -87,7 +88,7 @@ class Bench:
 
     def probe(self, name, threads, node=None):
         out = self.path(name, f"probe{threads}.yaml")
-        words = [self.seam, "probe", "--model", self.path(name, "layers.gguf"), "--threads", threads, "--rounds", 2, "--name",
+        words = [self.seam, "probe", "--model", self.path(name, "layers.gguf"), "--threads", threads, "--rounds", ROUNDS, "--name",
                  f"cpu{threads}", "-o", out, "--json"]
         report = json.loads(run(words + (["--node", node] if node else [])))
         say(f"{name}: probed with {threads} threads in {report['seconds']:.0f} s; exact: {report['exact']}")
@@ -103,10 +104,10 @@ class Bench:
         model = self.path(name, "model.gguf")
         words = [self.seam, "plan", "-c", cluster, "-m", model, "-p", ",".join(map(str, prompts)), "-n", OUTPUT]
         plan = json.loads(run(words + ["--json"]))
-        for l in plan["layouts"]:
-            if [s["node"] for s in l["stages"]] == stages and l["sweep"] == sweep:
-                break
-        else:
+        # A sweep that is faster for no prompt is not shown: its layout is then the one without it.
+        shown = {bool(l["sweep"]): l for l in plan["layouts"] if [s["node"] for s in l["stages"]] == stages and l["sweep"] in (sweep, [])}
+        l = shown.get(bool(sweep)) or shown.get(False)
+        if not l:
             sys.exit(f"plan_accuracy: no layout {stages} swept by {sweep} among {plan['layouts']}")
         answer = {}
         for n in prompts:
@@ -198,13 +199,14 @@ class Bench:
         plan = self.plan(name, cluster, PROMPTS, [everything], [])
         return (plan, self.alone(name)), report, fast
 
-    def turn_pooled(self, name, fast, turn):
-        """((plan, measured), report, cluster)"""
+    def turn_pooled(self, name, turn):
+        """((plan, measured), reports, cluster)"""
         cluster = self.path(name, "pool.yaml")
         decode, decode_at = self.node(name, "decode", "--threads", "1")
         sweep, sweep_at = self.node(name, "sweep", "--threads", str(self.cores), "--weights-memory", self.weights_of_sweep(name))
         try:
-            report, slow = self.probe(name, "1", decode_at)
+            reports, machines = zip(self.probe(name, "1", decode_at), self.probe(name, str(self.cores)))
+            slow, fast = machines
             self.write_pool(cluster, name, fast, slow)
             nodes = [decode_at, sweep_at]
             extra = self.pooled(name, nodes, PROMPTS[0], "sweep", 1)[0] - PROMPTS[0]  # the same in every turn
@@ -216,15 +218,15 @@ class Bench:
             for p in (decode, sweep):
                 p.send_signal(signal.SIGTERM)
                 p.wait()
-        return (plan, measured), report, open(cluster).read()
+        return (plan, measured), reports, open(cluster).read()
 
     def measure(self, name):
         alone, pooled, probes, clusters = [], [], [], []
         for turn in range(1, TURNS + 1):
             got, report, fast = self.turn_alone(name)
             alone.append(got), probes.append(report), clusters.append(fast)
-            got, report, cluster = self.turn_pooled(name, fast, turn)
-            pooled.append(got), probes.append(report), clusters.append(cluster)
+            got, reports, cluster = self.turn_pooled(name, turn)
+            pooled.append(got), probes.extend(reports), clusters.append(cluster)
         rows = self.cells(name, "alone", alone) + self.cells(name, "sweep + decode", pooled)
         with open(self.path(name, "result.json"), "w") as f:
             json.dump(dict(rows=rows, probes=probes, clusters=clusters), f, indent=1)
@@ -259,7 +261,7 @@ class Bench:
         first = next(iter(results.values()))["probes"][0]
         report = dict(format=1, date=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                       seam=first["seam"], cpu=first["cpu"], system=first["system"], device=first["device"], cores=self.cores,
-                      prompts=PROMPTS, output=OUTPUT, models=MODELS, summary=summary, rows=rows,
+                      prompts=PROMPTS, output=OUTPUT, turns=TURNS, rounds=ROUNDS, models=MODELS, summary=summary, rows=rows,
                       probes={n: x["probes"] for n, x in results.items()}, clusters={n: x["clusters"] for n, x in results.items()})
         if out:
             os.makedirs(os.path.dirname(out) or ".", exist_ok=True)

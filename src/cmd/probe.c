@@ -19,10 +19,10 @@
 #define LAYERS_LEAST   3u
 #define WORDS          8192u /* the vocabulary of synthetic layers: the head is measured, not all of it */
 #define CHUNK_SECONDS  3.0 /* a prefill that would take longer is measured with fewer tokens */
-#define STEPS          7   /* of one sample, whose median counts */
+#define STEPS          7u  /* of one sample, whose median counts */
+#define STEP_DEPTHS    (1 + SEAM_PROBE_DEPTHS)
 #define DISK_BYTES     ((uint64_t)256 << 20)
 #define LINK_SECONDS   0.15
-#define LOAD_PRODUCTS  3 /* beside the disk */
 #define MEMORY_DEFAULT ((uint64_t)4 << 30)
 
 static volatile sig_atomic_t canceled;
@@ -248,14 +248,11 @@ static seam_status measure_product(struct seam_probe_run *r, size_t t, uint32_t 
     if (st != SEAM_OK)
         return st;
     snprintf(name, sizeof name, "product %s x %u", r->type[t]->name, r->columns[k]);
+    seam_probe_series_at(r, name, SEAM_UNIT_FLOPS); /* its place; probe_derive.c fills it */
+    snprintf(name, sizeof name, "apart %s x %u", r->type[t]->name, r->columns[k]);
     struct seam_probe_series *s = seam_probe_series_at(r, name, SEAM_UNIT_FLOPS);
-    if (s) {
-        s->told = true;
-        s->point = SEAM_POINT_PRODUCT;
-        s->type = r->type[t]->name;
-        s->at = r->columns[k];
+    if (s)
         seam_probe_series_add(s, *rate);
-    }
     return check_canceled(err);
 }
 
@@ -275,48 +272,57 @@ static seam_status measure_prefill(struct seam_probe_run *r, const char *name,
     return st == SEAM_OK ? check_canceled(err) : st;
 }
 
-static seam_status measure_step(struct seam_probe_run *r, const char *name, uint32_t depth,
-                                double *seconds, struct seam_err *err)
+/* Steps at all depths in turns: what a cache still holds of one's weights, the rows of a deeper one drive
+ * out; and other tokens reach other experts. A model has more layers than a cache holds. */
+static seam_status measure_steps(struct seam_probe_run *r, struct seam_probe_round *now,
+                                 struct seam_err *err)
 {
-    double v[STEPS];
+    const uint32_t depth[STEP_DEPTHS] = {SEAM_PROBE_FIRST, r->step_depth[0], r->step_depth[1]};
+    double v[STEP_DEPTHS][STEPS];
     seam_status st = SEAM_OK;
-    for (int i = 0; st == SEAM_OK && i < STEPS; i++)
-        st = seam_probe_step(r->engine, depth, &v[i], err);
-    if (st != SEAM_OK)
-        return st;
-    *seconds = seam_stats_of(v, STEPS).median;
-    struct seam_probe_series *s = seam_probe_series_at(r, name, SEAM_UNIT_SECONDS);
-    if (s) {
+    for (uint32_t i = 0; st == SEAM_OK && i < STEPS; i++)
+        for (uint32_t k = 0; st == SEAM_OK && k < STEP_DEPTHS; k++)
+            st = seam_probe_step(r->engine, depth[k] + i, &v[k][i], err);
+    for (uint32_t k = 0; st == SEAM_OK && k < STEP_DEPTHS; k++) {
+        double seconds = seam_stats_of(v[k], STEPS).median;
+        *(k ? &now->step_deep[k - 1] : &now->step) = seconds;
+        struct seam_probe_series *s =
+            seam_probe_series_at(r, k ? seam_probe_steps[k - 1] : "step", SEAM_UNIT_SECONDS);
+        if (!s)
+            continue;
         s->less = true;
-        seam_probe_series_add(s, *seconds);
+        seam_probe_series_add(s, seconds);
     }
-    return check_canceled(err);
+    return st == SEAM_OK ? check_canceled(err) : st;
 }
 
-static seam_status measure_engine(struct seam_probe_run *r, struct seam_probe_round *now,
+/* Whole layers and steps, which a plan has to give back. */
+static seam_status measure_layers(struct seam_probe_run *r, struct seam_probe_round *now,
                                   struct seam_err *err)
 {
     static const char *const deep[] = {"prefill deep", "prefill deeper"};
+    seam_status st =
+        measure_prefill(r, "prefill", SEAM_MLA_EXPANDED, 0, r->chunk, now->shallow, err);
+    for (uint32_t k = 0; st == SEAM_OK && k < r->n_depth; k++)
+        st = measure_prefill(r, deep[k], SEAM_MLA_EXPANDED, r->depth[k], r->chunk, now->deep[k],
+                             err);
+    if (st == SEAM_OK && r->shape->hp.mla)
+        st = measure_prefill(r, "absorbed", SEAM_MLA_ABSORBED, 0, SEAM_PROBE_FEW, now->absorbed[0],
+                             err);
+    if (st == SEAM_OK && r->shape->hp.mla)
+        st = measure_prefill(r, "absorbed deep", SEAM_MLA_ABSORBED, r->depth[0], SEAM_PROBE_FEW,
+                             now->absorbed[1], err);
+    return st == SEAM_OK ? measure_steps(r, now, err) : st;
+}
+
+static seam_status measure_products(struct seam_probe_run *r, struct seam_probe_round *now,
+                                    struct seam_err *err)
+{
     seam_status st = SEAM_OK;
     for (size_t t = 0; t < r->n_type; t++)
         for (uint32_t k = 0; st == SEAM_OK && k < r->n_columns; k++)
             st = measure_product(r, t, k, &now->product[t][k], err);
-    if (st == SEAM_OK)
-        st = measure_step(r, "step", SEAM_PROBE_FIRST, &now->step, err);
-    for (uint32_t k = 0; st == SEAM_OK && k < SEAM_PROBE_DEPTHS; k++)
-        st = measure_step(r, seam_probe_steps[k], r->step_depth[k], &now->step_deep[k], err);
-    if (st == SEAM_OK)
-        st = measure_prefill(r, "prefill", SEAM_MLA_EXPANDED, 0, r->chunk, now->shallow, err);
-    for (uint32_t k = 0; st == SEAM_OK && k < r->n_depth; k++)
-        st = measure_prefill(r, deep[k], SEAM_MLA_EXPANDED, r->depth[k], r->chunk, now->deep[k],
-                             err);
-    if (st != SEAM_OK || !r->shape->hp.mla)
-        return st;
-    st =
-        measure_prefill(r, "absorbed", SEAM_MLA_ABSORBED, 0, SEAM_PROBE_FEW, now->absorbed[0], err);
-    return st == SEAM_OK ? measure_prefill(r, "absorbed deep", SEAM_MLA_ABSORBED, r->depth[0],
-                                           SEAM_PROBE_FEW, now->absorbed[1], err)
-                         : st;
+    return st;
 }
 
 static seam_status measure_disk(struct seam_probe_run *r, struct seam_err *err)
@@ -341,16 +347,14 @@ static seam_status measure_disk(struct seam_probe_run *r, struct seam_err *err)
 /* Products alone, then beside a busy disk: the share of their rate that is lost. */
 static seam_status measure_contention(struct seam_probe_run *r, struct seam_err *err)
 {
-    double alone[LOAD_PRODUCTS], beside[LOAD_PRODUCTS], disk = 0;
+    double alone = 0, beside = 0, disk = 0;
     struct seam_limit_load *load = NULL;
     const uint32_t columns = r->columns[r->n_columns - 1];
-    seam_status st = SEAM_OK;
-    for (int i = 0; st == SEAM_OK && i < LOAD_PRODUCTS; i++)
-        st = seam_probe_products(r->engine, r->type[0], columns, &alone[i], err);
+    seam_status st = seam_probe_products(r->engine, r->type[0], columns, &alone, err);
     if (st == SEAM_OK)
         st = seam_limit_load_begin(&load, r->model, err);
-    for (int i = 0; st == SEAM_OK && i < LOAD_PRODUCTS; i++)
-        st = seam_probe_products(r->engine, r->type[0], columns, &beside[i], err);
+    if (st == SEAM_OK)
+        st = seam_probe_products(r->engine, r->type[0], columns, &beside, err);
     if (load) {
         struct seam_err end = {0};
         seam_status read = seam_limit_load_end(load, &disk, &end);
@@ -361,8 +365,7 @@ static seam_status measure_contention(struct seam_probe_run *r, struct seam_err 
     }
     if (st != SEAM_OK)
         return st;
-    double lost = 1 - seam_stats_of(beside, LOAD_PRODUCTS).median /
-                          seam_stats_of(alone, LOAD_PRODUCTS).median;
+    double lost = alone > 0 ? 1 - beside / alone : 0;
     sample(r, "contention", SEAM_UNIT_SHARE, SEAM_RATE_CONTENTION,
            lost < 0      ? 0
            : lost > 0.95 ? 0.95
@@ -404,7 +407,9 @@ static seam_status measure_round(struct seam_probe_run *r, struct seam_err *err)
     struct seam_probe_round *now = &r->round[r->rounds];
     seam_status st = measure_memory(r, err);
     if (st == SEAM_OK)
-        st = measure_engine(r, now, err);
+        st = measure_products(r, now, err);
+    if (st == SEAM_OK)
+        st = measure_layers(r, now, err);
     if (st == SEAM_OK)
         st = measure_disk(r, err);
     if (st == SEAM_OK)
@@ -466,7 +471,7 @@ static seam_status open_links(struct seam_probe_run *r, struct seam_err *err)
 
 static seam_status open_engine(struct seam_probe_run *r, struct seam_err *err)
 {
-    uint32_t most = r->step_depth[SEAM_PROBE_DEPTHS - 1] + 1;
+    uint32_t most = r->step_depth[SEAM_PROBE_DEPTHS - 1] + STEPS;
     if (r->depth[r->n_depth - 1] + r->chunk > most)
         most = r->depth[r->n_depth - 1] + r->chunk;
     seam_status st = seam_probe_open(&r->engine, r->model, r->n_threads, most, err);

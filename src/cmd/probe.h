@@ -12,7 +12,7 @@
 #include "pool/link_probe.h"
 
 #define SEAM_PROBE_ROUNDS  9u
-#define SEAM_PROBE_SERIES  160u
+#define SEAM_PROBE_SERIES  208u
 #define SEAM_PROBE_TYPES   8u
 #define SEAM_PROBE_COLUMNS 6u
 #define SEAM_PROBE_DEPTHS  2u

@@ -48,9 +48,9 @@ static void fill_rows(struct seam_engine *e)
 
 /* ---- products ---- */
 
-#define SMALL_DIM 32                  /* vectors and convolutions are no products */
-#define MATRICES  2048u               /* of one graph */
-#define OPS       20e9                /* of one graph with many columns */
+#define SMALL_DIM 32    /* vectors and convolutions are no products */
+#define MATRICES  2048u /* of one graph */
+#define OPS       6e9   /* of one graph with many columns, or one part of each tensor */
 #define BYTES     ((size_t)512 << 20) /* of one graph with a single column: no cache holds them */
 #define RUNS      3
 #define FEW_ROWS  256 /* fewer would measure the ends of blocks */
@@ -151,7 +151,9 @@ static void add_products(struct sample *s, const struct seam_probe *p, enum ggml
                            .store = p->e->store,
                            .n = columns};
     size_t bytes = 0;
-    for (size_t k = 0; k < p->n_matrix && (columns == 1 ? bytes < BYTES : s->ops < OPS); k++) {
+    for (size_t k = 0; k < p->n_matrix; k++) {
+        if (columns == 1 ? bytes >= BYTES : k >= p->n_tensor && s->ops >= OPS)
+            break;
         const struct ggml_tensor *t = p->matrix[k].t;
         struct ggml_tensor *x = t->type == type ? input(s, t->ne[0], columns) : NULL;
         if (!x)
