@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# 20 prompts from 50 to 12,000 tokens, 64 greedy tokens each: resident weights, weights streamed through
-# less than half of the model, and two nodes (a streaming sweep node, a decode node) give the same tokens.
+# 20 prompts from 50 to 12,000 tokens, 64 greedy tokens each: resident weights, the same mapped, weights streamed
+# through less than half of the model, and two nodes (a streaming sweep node, a decode node) give the same tokens.
 # IDENTICAL_PROMPTS=N runs only the N shortest (sanitizer builds: 6).
 set -euo pipefail
 model=$SEAM_SOURCE_DIR/models/thimble-q8_0.gguf
