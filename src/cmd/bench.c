@@ -31,6 +31,7 @@ static const struct seam_option option_rows[] = {
      "compute threads (default: the performance cores)", NULL},
     {"chunk", 0, SEAM_OPTION_U32, "N", AT(chunk), "tokens per graph in prefill (default 512)",
      NULL},
+    SEAM_OPTION_MMAP("", "auto; sweep and --phase: off", AT(mmap)),
     {"no-warmup", 0, SEAM_OPTION_FLAG, NULL, AT(no_warmup),
      "time the very first run; without it, one that is not timed goes before", NULL},
     {"load", 0, SEAM_OPTION_FLAG, NULL, AT(load), "time loading as often as the tests, too", NULL},
@@ -178,6 +179,7 @@ static seam_status open_engine(struct seam_bench *b, struct seam_engine **e, str
                                   .n_lanes = 1,
                                   .chunk = b->o->chunk,
                                   .decode_device = b->o->decode_device,
+                                  .mmap = seam_mmap_named(b->o->mmap, SEAM_MMAP_AUTO),
                                   .n_threads = b->n_threads};
     seam_status st = seam_engine_open(e, b->model, &eo, err);
     if (st == SEAM_OK) {

@@ -15,7 +15,7 @@
 #define SEAM_BENCH_TESTS_MAX 64u
 
 struct seam_bench_options {
-    const char *model, *prompts, *gens, *depths, *against, *device, *decode_device;
+    const char *model, *prompts, *gens, *depths, *against, *device, *decode_device, *mmap;
     uint32_t repeats, threads, chunk;
     uint64_t weights_memory, device_memory; /* of `seam bench sweep` */
     bool json, limit, load, no_warmup;

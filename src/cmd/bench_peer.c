@@ -158,6 +158,10 @@ seam_status seam_bench_run_self(struct seam_bench *b, const struct seam_bench_te
     add_test(&w, b, t);
     if (b->o->chunk)
         option(&w, "--chunk", b->o->chunk);
+    if (b->o->mmap) {
+        word(&w, "--mmap");
+        word(&w, b->o->mmap);
+    }
     word(&w, "--json");
     st = run(&w, &child, err);
     if (st == SEAM_OK) {

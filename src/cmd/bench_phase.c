@@ -536,6 +536,7 @@ static seam_status open_here(struct bench *b, struct seam_err *err)
 {
     const struct seam_engine_opts eo = {.n_ctx = context(b),
                                         .n_lanes = 1,
+                                        .mmap = seam_mmap_named(b->o->mmap, SEAM_MMAP_OFF),
                                         .chunk = b->o->chunk,
                                         .n_threads = b->o->threads ? (int)b->o->threads
                                                                    : seam_os_performance_cores()};

@@ -46,6 +46,7 @@ static seam_status open_all(struct sweep *s, struct seam_err *err)
                                   .chunk = o->chunk,
                                   .n_threads = s->b->n_threads,
                                   .weights_bytes = o->weights_memory,
+                                  .mmap = seam_mmap_named(o->mmap, SEAM_MMAP_OFF),
                                   .prefill_only = true,
                                   .device = o->device,
                                   .device_memory_bytes = o->device_memory};

@@ -12,7 +12,7 @@
 #include "pool/node.h"
 
 struct options {
-    const char *model, *role, *listen, *name, *kv, *device, *decode_device;
+    const char *model, *role, *listen, *name, *kv, *device, *decode_device, *mmap;
     uint64_t memory, weights_memory, device_memory;
     uint32_t ctx, lanes, threads, chunk;
     bool json;
@@ -32,6 +32,7 @@ static const struct seam_option option_rows[] = {
     {"weights-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(weights_memory),
      "most weights held at once; less than the model streams it (default: what --memory allows)",
      NULL},
+    SEAM_OPTION_MMAP("", "off", AT(mmap)),
     {"ctx", 0, SEAM_OPTION_U32, "N", AT(ctx),
      "tokens per lane (default: what the model was trained for)", NULL},
     {"lanes", 0, SEAM_OPTION_U32, "N", AT(lanes),
@@ -94,6 +95,7 @@ static seam_status say_ready_json(const struct seam_node *n, const struct seam_n
     yyjson_mut_obj_add_uint(doc, root, "ctx", seam_engine_ctx(e));
     yyjson_mut_obj_add_uint(doc, root, "lanes", seam_engine_lanes(e));
     yyjson_mut_obj_add_bool(doc, root, "streamed", m->streamed);
+    yyjson_mut_obj_add_bool(doc, root, "mapped", m->mapped);
     yyjson_mut_obj_add_uint(doc, root, "weights_model", m->weights_model);
     yyjson_mut_obj_add_uint(doc, root, "weights_budget", m->weights_budget);
     yyjson_mut_obj_add_uint(doc, root, "memory_total", m->total);
@@ -111,6 +113,7 @@ static seam_status say_ready(const struct seam_node *n, const struct seam_node_o
                              struct seam_err *err)
 {
     const struct seam_engine *e = seam_node_engine(n);
+    const struct seam_engine_memory *m = seam_engine_memory(e);
     if (!is_local(seam_node_addr(n)))
         seam_warn("listening at %s: links are neither authenticated nor encrypted yet: keep this "
                   "to a network of your own",
@@ -120,7 +123,9 @@ static seam_status say_ready(const struct seam_node *n, const struct seam_node_o
     printf("ready %s role %s model %s ctx %u lanes %u kv %s weights %s\n", seam_node_addr(n),
            seam_node_role_name(o->role), seam_model_name(seam_engine_model(e)), seam_engine_ctx(e),
            seam_engine_lanes(e), seam_engine_kv_layout(e),
-           seam_engine_memory(e)->streamed ? "streamed" : "resident");
+           m->streamed ? "streamed"
+           : m->mapped ? "mapped"
+                       : "resident");
     fflush(stdout);
     return SEAM_OK;
 }
@@ -160,6 +165,7 @@ static seam_status run_node(const struct options *o, struct seam_err *err)
                    .kv_type = strcmp(o->kv, "f32") ? SEAM_KV_F16 : SEAM_KV_F32,
                    .memory_bytes = o->memory,
                    .weights_bytes = o->weights_memory,
+                   .mmap = seam_mmap_named(o->mmap, SEAM_MMAP_OFF),
                    .device = o->device,
                    .decode_device = o->decode_device,
                    .device_memory_bytes = o->device_memory,

@@ -33,6 +33,17 @@ struct seam_option {
     const char *choices; /* "sweep|decode|both" or NULL: checked */
 };
 
+/* The row of every command that loads weights. `when`: "" or what it goes with ("without --node: ");
+ * `otherwise`: its default, in words. For seam_mmap_named(). */
+#define SEAM_OPTION_MMAP(when, otherwise, offset)                                           \
+    {                                                                                       \
+        "mmap", 0, SEAM_OPTION_STRING, "WHEN", offset,                                      \
+            when "use the weights where they lie in the page cache instead of a copy; "     \
+                 "auto: if all of them do, and none is of a type that wants another order " \
+                 "(default " otherwise ")",                                                 \
+            "auto|on|off"                                                                   \
+    }
+
 struct seam_command {                  /* one row of the table in main.c */
     const char *name;                  /* "run" */
     const char *summary;               /* one line for `seam --help` */

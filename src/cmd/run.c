@@ -21,7 +21,7 @@
 #include "serve/timings.h"
 
 struct options {
-    const char *model, *prompt, *file, *score, *kv, *path, *device, *decode_device;
+    const char *model, *prompt, *file, *score, *kv, *path, *device, *decode_device, *mmap;
     struct seam_option_list stop, nodes;
     uint32_t n, ctx, chunk, threads, top_k, penalty_window;
     float temp, top_p, min_p, repetition, frequency, presence;
@@ -61,6 +61,7 @@ static const struct seam_option option_rows[] = {
      "most memory for everything; refuses what does not fit (default: no limit)", NULL},
     {"weights-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(weights_memory),
      "share of it that weights may hold; less than the model streams them (default: all)", NULL},
+    SEAM_OPTION_MMAP("", "auto", AT(mmap)),
     {"ctx", 'c', SEAM_OPTION_U32, "N", AT(ctx), "context in tokens (default: the model's)", NULL},
     {"kv", 0, SEAM_OPTION_STRING, "TYPE", AT(kv), "KV cache type (default f16)", "f16|f32"},
     {"chunk", 0, SEAM_OPTION_U32, "N", AT(chunk), "tokens per graph in prefill (default 512)",
@@ -420,6 +421,7 @@ static seam_status run_here(struct run *r, struct seam_err *err)
         .kv_type = !strcmp(o->kv, "f32") ? SEAM_KV_F32 : SEAM_KV_F16,
         .memory_bytes = o->memory,
         .weights_bytes = o->weights_memory,
+        .mmap = seam_mmap_named(o->mmap, SEAM_MMAP_AUTO),
         .device = o->device,
         .decode_device = o->decode_device,
         .chunk = o->chunk,
@@ -523,6 +525,7 @@ static void add_memory(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct r
 {
     yyjson_mut_val *v = yyjson_mut_obj_add_obj(doc, root, "memory");
     yyjson_mut_obj_add_bool(doc, v, "streamed", r->memory.streamed);
+    yyjson_mut_obj_add_bool(doc, v, "mapped", r->memory.mapped);
     yyjson_mut_obj_add_uint(doc, v, "weights_budget", r->memory.weights_budget);
     yyjson_mut_obj_add_uint(doc, v, "weights_model", r->memory.weights_model);
     yyjson_mut_obj_add_uint(doc, v, "weights_smallest", r->memory.weights_smallest);

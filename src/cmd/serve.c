@@ -14,7 +14,7 @@
 #include "serve/server.h"
 
 struct options {
-    const char *model, *model_id, *host, *thinking, *kv;
+    const char *model, *model_id, *host, *thinking, *kv, *mmap;
     struct seam_option_list nodes;
     uint32_t port, threshold, timeout_s, max_connections;
     uint32_t ctx, lanes, chunk, threads;
@@ -46,6 +46,7 @@ static const struct seam_option option_rows[] = {
      "without --node: most memory for everything (default: no limit)", NULL},
     {"weights-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(weights_memory),
      "without --node: share of it that weights may hold (default: all)", NULL},
+    SEAM_OPTION_MMAP("without --node: ", "off", AT(mmap)),
     {"ctx", 'c', SEAM_OPTION_U32, "N", AT(ctx),
      "without --node: context in tokens (default: the model's)", NULL},
     {"lanes", 0, SEAM_OPTION_U32, "N", AT(lanes),
@@ -109,11 +110,13 @@ static seam_status check_options(const struct options *o, struct seam_err *err)
         return seam_fail(err, SEAM_EINVAL, "--port %u: at most 65535", o->port);
     if (o->model_id && (!o->model_id[0] || strlen(o->model_id) > 63))
         return seam_fail(err, SEAM_EINVAL, "--model-id: 1 to 63 bytes");
-    bool here = o->memory || o->weights_memory || o->ctx || o->lanes || o->chunk || o->threads;
+    bool here =
+        o->memory || o->weights_memory || o->ctx || o->lanes || o->chunk || o->threads || o->mmap;
     if (o->nodes.n && here)
-        return seam_fail(err, SEAM_EINVAL,
-                         "--memory, --weights-memory, --ctx, --lanes, --chunk and --threads are "
-                         "for a node inside this process (give them to `seam node`)");
+        return seam_fail(
+            err, SEAM_EINVAL,
+            "--memory, --weights-memory, --mmap, --ctx, --lanes, --chunk and --threads are "
+            "for a node inside this process (give them to `seam node`)");
     return SEAM_OK;
 }
 
@@ -142,6 +145,7 @@ static seam_status open_node(struct serve *s, struct seam_err *err)
                    .kv_type = !strcmp(o->kv, "f32") ? SEAM_KV_F32 : SEAM_KV_F16,
                    .memory_bytes = o->memory,
                    .weights_bytes = o->weights_memory,
+                   .mmap = seam_mmap_named(o->mmap, SEAM_MMAP_OFF),
                    .chunk = o->chunk,
                    .n_threads = (int)o->threads},
     };

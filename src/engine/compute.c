@@ -350,9 +350,13 @@ static seam_status check_tokens(const struct seam_engine *e, const int32_t *toke
     return SEAM_OK;
 }
 
-/* The lane has n tokens now; after a failure those it had, if its states have not moved on. */
-static seam_status settle(struct seam_engine *e, uint32_t lane, uint32_t n, seam_status st)
+/* The lane has n tokens now; after a failure those it had, if its states have not moved on. Weights that
+ * were written to meanwhile are a failure. */
+static seam_status settle(struct seam_engine *e, uint32_t lane, uint32_t n, seam_status st,
+                          struct seam_err *err)
 {
+    if (st == SEAM_OK)
+        st = seam_store_unchanged(e->store, err);
     if (st == SEAM_OK)
         e->kv_len[lane] = n;
     else
@@ -448,7 +452,7 @@ seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int3
         trace->compute_end_ns = trace->end_ns = seam_mono_ns();
         trace->weight_bytes_peak = seam_store_held_peak(e->store, false);
     }
-    return settle(e, lane, n, st);
+    return settle(e, lane, n, st, err);
 }
 
 /* ---- the step ---- */
@@ -508,13 +512,16 @@ static seam_status step_resident(struct job *j, float *logits, struct seam_err *
     struct seam_engine *e = j->e;
     struct seam_graph g;
     struct ggml_tensor *ids;
+    seam_status st = seam_store_unchanged(e->store, err);
+    if (st != SEAM_OK)
+        return st;
     seam_engine_graph_begin(e, &g, j->n0, 1);
     struct ggml_tensor *out = seam_engine_step_graph(e, &g, j->lane, j->form, &ids);
     if (!ggml_gallocr_alloc_graph(e->galloc, g.gf))
         return seam_fail(err, SEAM_ENOMEM, "ggml could not allocate its compute buffer");
     fill_inputs(&g);
     memcpy(ids->data, j->tokens, sizeof *j->tokens);
-    seam_status st = seam_device_compute(&e->device, g.gf, err);
+    st = seam_device_compute(&e->device, g.gf, err);
     if (st != SEAM_OK)
         return st;
     memcpy(logits, out->data, e->hp->n_vocab * sizeof *logits);
@@ -545,5 +552,5 @@ seam_status seam_engine_step(struct seam_engine *e, uint32_t lane, int32_t token
         st = offload_chunk(&j, pos, 1, logits, err);
     else
         st = whole ? step_resident(&j, logits, err) : step_streamed(&j, logits, err);
-    return settle(e, lane, pos + 1, st);
+    return settle(e, lane, pos + 1, st, err);
 }

@@ -12,6 +12,16 @@
 
 #define ENGINE_VERSION 1 /* of the rows' layout and rounding: part of the handoff's fingerprint */
 
+enum seam_mmap seam_mmap_named(const char *name, enum seam_mmap otherwise)
+{
+    static const char *const names[] =
+        {[SEAM_MMAP_AUTO] = "auto", [SEAM_MMAP_ON] = "on", [SEAM_MMAP_OFF] = "off"};
+    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return (enum seam_mmap)i;
+    return otherwise;
+}
+
 static size_t kv_value_bytes(const struct seam_engine *e)
 {
     return e->o.kv_type == SEAM_KV_F32 ? sizeof(float) : sizeof(uint16_t);
@@ -361,7 +371,10 @@ static void log_plan(const struct seam_engine *e)
     const struct seam_engine_memory *m = &e->memory;
     char b[6][32];
     seam_info("memory weights %s (%s of %s) + KV %s + activations %s + compute %s + reserved = %s",
-              seam_size_format(m->weights_budget, b[0], 32), m->streamed ? "streamed" : "resident",
+              seam_size_format(m->weights_budget, b[0], 32),
+              m->mapped     ? "mapped"
+              : m->streamed ? "streamed"
+                            : "resident",
               seam_size_format(m->weights_model, b[1], 32), seam_size_format(m->kv, b[2], 32),
               seam_size_format(m->activations, b[3], 32), seam_size_format(m->compute, b[4], 32),
               seam_size_format(m->total, b[5], 32));
@@ -424,6 +437,18 @@ seam_status seam_engine_measure(struct seam_engine_memory *out, const struct sea
     return st;
 }
 
+/* A device that sweeps copies from memory that stays in place, or reads it by itself: not from mappings. */
+static seam_status load(struct seam_engine *e, struct seam_err *err)
+{
+    if (e->accel && e->o.mmap == SEAM_MMAP_ON)
+        return seam_fail(err, SEAM_EUNSUPPORTED,
+                         "--mmap on: the device that sweeps wants weights in memory of its host");
+    seam_status st = seam_store_load(e->store, e->memory.weights_budget,
+                                     e->accel ? SEAM_MMAP_OFF : e->o.mmap, err);
+    e->memory.mapped = seam_store_mapped(e->store);
+    return st;
+}
+
 seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *m,
                              const struct seam_engine_opts *o, struct seam_err *err)
 {
@@ -435,7 +460,7 @@ seam_status seam_engine_open(struct seam_engine **out, const struct seam_model *
     if (st == SEAM_OK && e->offload)
         st = seam_offload_load(e->offload, err);
     if (st == SEAM_OK && (e->accel || !e->offload))
-        st = seam_store_load(e->store, e->memory.weights_budget, err);
+        st = load(e, err);
     if (st != SEAM_OK) {
         seam_engine_close(e);
         return st;

@@ -20,6 +20,11 @@
 #include "model/model.h"
 
 enum seam_kv_type { SEAM_KV_F16, SEAM_KV_F32 };
+/* May weights that all fit be used where they lie in the page cache, instead of in a copy? AUTO: where that is
+ * all there is to do (store.h), and no device sweeps by itself. ON: or refuse. */
+enum seam_mmap { SEAM_MMAP_AUTO, SEAM_MMAP_ON, SEAM_MMAP_OFF };
+enum seam_mmap seam_mmap_named(const char *name,
+                               enum seam_mmap otherwise); /* "on"; NULL: otherwise */
 enum seam_mla_form { SEAM_MLA_AUTO, SEAM_MLA_ABSORBED, SEAM_MLA_EXPANDED };
 
 struct seam_engine_opts {
@@ -31,7 +36,8 @@ struct seam_engine_opts {
     uint64_t weights_bytes;  /* most weight bytes held at once; 0: whatever memory allows */
     uint32_t chunk;          /* tokens per graph in prefill; 0: 512 */
     int n_threads;           /* 0: performance cores */
-    bool prefill_only;       /* a sweep node: no output head is ever loaded */
+    enum seam_mmap mmap;
+    bool prefill_only; /* a sweep node: no output head is ever loaded */
     /* Who sweeps: "cpu" (also NULL), the name of a device (accel.h: "cuda"), or "auto": the first device
      * that is there and can, for a sweep node with multi-head latent attention; the CPU otherwise. Steps are always the CPU's. */
     const char *device;
@@ -51,6 +57,7 @@ struct seam_engine_memory { /* what was planned at open; bytes */
     uint64_t device;           /* of the sweeping device's own memory; 0: the CPU sweeps */
     uint64_t offload; /* of the decoding device's: weights, KV, compute; 0: the CPU decodes */
     bool streamed;    /* weights do not all fit the budget */
+    bool mapped;      /* known after open: they are the file's own pages, and evictable */
 };
 
 struct seam_engine;
@@ -118,12 +125,13 @@ struct seam_prefill_hooks { /* all optional; called on the engine's thread */
 
 /* Compute KV for tokens[kv_len, n) of the lane (tokens[0, kv_len) are already there); afterwards
  * kv_len == n. trace may be NULL. SEAM_ECONTEXT: n > ctx. SEAM_ENOMEM: this length does not fit
- * the budget (says which does). SEAM_ECANCELED: seam_engine_cancel. On failure kv_len is as
- * before, or 0 where a state has moved on. */
+ * the budget (says which does). SEAM_ECANCELED: seam_engine_cancel. SEAM_EFORMAT: the file was written to
+ * since it was opened, streamed or mapped weights may have been another model's. On failure kv_len is as
+ * before, or 0 where a state has moved on; rows that a hook was given are worth nothing. */
 seam_status seam_engine_prefill(struct seam_engine *e, uint32_t lane, const int32_t *tokens,
                                 uint32_t n, const struct seam_prefill_hooks *hooks,
                                 struct seam_trace *trace, struct seam_err *err);
-/* One decode step: append `token` at kv_len, write logits[n_vocab] (caller's). */
+/* One decode step: append `token` at kv_len, write logits[n_vocab] (caller's). Fails as prefill does. */
 seam_status seam_engine_step(struct seam_engine *e, uint32_t lane, int32_t token, float *logits,
                              struct seam_err *err);
 /* Make the running or next compute call end with SEAM_ECANCELED; cleared by that end. */

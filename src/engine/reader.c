@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,11 +13,13 @@
  * large for the disk, small enough to stop soon. */
 #define THREADS 8
 #define PIECE   ((uint64_t)2 << 20)
+#define MISSING 100u /* one part in so many may be missing where a file counts as cached */
 
 struct file {
     const uint8_t *data; /* of a shard that lies in memory; else NULL */
     int direct, cached;  /* descriptors: past the page cache, and through it; -1: in memory */
-    struct stat opened;  /* what the file was when its header was believed */
+    struct seam_os_stamp opened; /* what the file was when its header was believed */
+    struct seam_os_map *map;     /* NULL: not mapped */
 };
 
 struct job {
@@ -71,7 +72,7 @@ static seam_status read_piece(const struct seam_reader *r, const struct job *job
         memcpy(job->base + p->e->at + p->from, f->data + off, (size_t)need);
         return SEAM_OK;
     }
-    int fd = seam_os_is_cached(f->cached, off, need) ? f->cached : f->direct;
+    int fd = seam_os_cached(f->cached, off, need) == need ? f->cached : f->direct;
     seam_status st = seam_os_pread_some(fd, job->base + p->e->at + p->from, (size_t)p->len,
                                         (size_t)need, off, err);
     if (st == SEAM_OK)
@@ -150,6 +151,61 @@ seam_status seam_reader_read(struct seam_reader *r, const struct seam_extent *ex
     return st;
 }
 
+/* ---- where the page cache has it ---- */
+
+bool seam_reader_cached(const struct seam_reader *r, const struct seam_extent *extents, size_t n)
+{
+    uint64_t there = 0, wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct seam_extent *e = &extents[i];
+        wanted += e->need;
+        if (!r->files[e->shard].data)
+            there += seam_os_cached(r->files[e->shard].cached, e->off, e->need);
+    }
+    return wanted > 0 && wanted - there <= wanted / MISSING;
+}
+
+static seam_status map_file(struct seam_reader *r, uint32_t shard, struct seam_err *err)
+{
+    struct file *f = &r->files[shard];
+    const char *path = seam_catalog_shard_path(r->catalog, shard);
+    if (f->map)
+        return SEAM_OK;
+    if (f->data)
+        return seam_fail(err, SEAM_EUNSUPPORTED, "%s is no file", path);
+    return seam_os_map_open(&f->map, f->cached, f->opened.bytes, path,
+                            "fetch it again, look at its disk; with --mmap off Seam computes with "
+                            "a copy",
+                            err);
+}
+
+seam_status seam_reader_map(struct seam_reader *r, const struct seam_extent *extents, size_t n,
+                            bool fetch, struct seam_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct seam_extent *e = &extents[i];
+        const struct file *f = &r->files[e->shard];
+        if (!f->data && e->off + e->need > f->opened.bytes)
+            return seam_fail(err, SEAM_EFORMAT, "%s: file ends at %llu, %llu bytes early",
+                             seam_catalog_shard_path(r->catalog, e->shard),
+                             (unsigned long long)f->opened.bytes,
+                             (unsigned long long)(e->off + e->need - f->opened.bytes));
+        seam_status st = map_file(r, e->shard, err);
+        if (st != SEAM_OK)
+            return st;
+        if (fetch)
+            seam_os_map_fetch(f->map, e->off, e->need);
+    }
+    return SEAM_OK;
+}
+
+const uint8_t *seam_reader_mapped(const struct seam_reader *r, uint32_t shard, uint64_t *len)
+{
+    const struct file *f = &r->files[shard];
+    *len = f->map ? f->opened.bytes : 0;
+    return f->map ? seam_os_map_data(f->map) : NULL;
+}
+
 /* ---- open and close ---- */
 
 static seam_status open_file(struct file *f, const char *path, struct seam_err *err)
@@ -159,8 +215,10 @@ static seam_status open_file(struct file *f, const char *path, struct seam_err *
     if (st != SEAM_OK)
         return st;
     f->cached = open(path, O_RDONLY | O_CLOEXEC);
-    if (f->cached < 0 || fstat(f->direct, &f->opened) != 0)
+    if (f->cached < 0)
         return seam_fail(err, SEAM_EIO, "%s: %s", path, strerror(errno));
+    if ((st = seam_os_stamp(f->cached, &f->opened, err)) != SEAM_OK)
+        return seam_wrap(err, st, "%s", path);
     if (!direct)
         seam_debug("%s: no direct reads on this file system; they go through the page cache", path);
     return SEAM_OK;
@@ -224,6 +282,7 @@ void seam_reader_close(struct seam_reader *r)
     for (int i = 0; i < r->n_threads; i++)
         pthread_join(r->threads[i], NULL);
     for (uint32_t i = 0; r->files && i < r->n_files; i++) {
+        seam_os_map_close(r->files[i].map);
         if (r->files[i].direct >= 0)
             close(r->files[i].direct);
         if (r->files[i].cached >= 0)
@@ -236,18 +295,19 @@ void seam_reader_close(struct seam_reader *r)
     free(r);
 }
 
-/* A model replaced under a streaming node would mix two models' weights without a word. */
+/* A model written over under a node would mix two models' weights without a word. */
 seam_status seam_reader_unchanged(const struct seam_reader *r, struct seam_err *err)
 {
     for (uint32_t i = 0; i < r->n_files; i++) {
         const char *path = seam_catalog_shard_path(r->catalog, i);
-        const struct stat *was = &r->files[i].opened;
-        struct stat now;
+        const struct seam_os_stamp *was = &r->files[i].opened;
+        struct seam_os_stamp now;
         if (r->files[i].data)
             continue;
-        if (fstat(r->files[i].direct, &now) != 0)
-            return seam_fail(err, SEAM_EIO, "%s: %s", path, strerror(errno));
-        if (now.st_size != was->st_size || now.st_mtime != was->st_mtime)
+        seam_status st = seam_os_stamp(r->files[i].cached, &now, err);
+        if (st != SEAM_OK)
+            return seam_wrap(err, st, "%s", path);
+        if (now.bytes != was->bytes || now.s != was->s || now.ns != was->ns)
             return seam_fail(err, SEAM_EFORMAT,
                              "%s has changed since it was opened (start this process again)", path);
     }

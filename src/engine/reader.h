@@ -22,7 +22,8 @@ seam_status seam_reader_open(struct seam_reader **out, const struct seam_catalog
                              struct seam_err *err);
 void seam_reader_close(struct seam_reader *r);
 
-/* SEAM_EFORMAT: a file was replaced or written to since it was opened (size or time). */
+/* SEAM_EFORMAT: a file was written to since it was opened (size or time). Its cost is a system call for
+ * each file. */
 seam_status seam_reader_unchanged(const struct seam_reader *r, struct seam_err *err);
 
 /* Read all extents to base + at. Returns when they are there, or after the first failure, with no
@@ -31,5 +32,17 @@ seam_status seam_reader_unchanged(const struct seam_reader *r, struct seam_err *
 seam_status seam_reader_read(struct seam_reader *r, const struct seam_extent *extents, size_t n,
                              uint8_t *base, bool (*stop)(void *user), void *user,
                              struct seam_err *err);
+
+/* Does the page cache hold these extents, but for a hundredth? */
+bool seam_reader_cached(const struct seam_reader *r, const struct seam_extent *extents, size_t n);
+/* Make the files of these extents memory, until close; their place in memory is not used. fetch: start to
+ * read what the page cache lacks of them. What is written
+ * to a file is then seen here: ask seam_reader_unchanged() around each use. A file that is cut short ends
+ * the process when it is used (base/os/os.h). SEAM_EFORMAT: a file is too short. SEAM_EIO: it cannot be
+ * mapped. SEAM_EUNSUPPORTED: it is none. */
+seam_status seam_reader_map(struct seam_reader *r, const struct seam_extent *extents, size_t n,
+                            bool fetch, struct seam_err *err);
+/* A file's first byte, and how many there are; NULL, 0: not mapped. */
+const uint8_t *seam_reader_mapped(const struct seam_reader *r, uint32_t shard, uint64_t *len);
 
 #endif

@@ -50,18 +50,19 @@ struct seam_store {
     struct ggml_tensor *layer[SEAM_MODEL_MAX_LAYERS][SEAM_STORE_KINDS][SEAM_ROLE_LAYER_COUNT];
     struct ggml_tensor *global[SEAM_ROLE_COUNT - SEAM_ROLE_LAYER_COUNT];
     struct unit *units; /* seam_unit_count() of them */
-    bool with_head, streamed;
+    bool with_head, streamed, mapped;
     struct seam_reader *reader;
 
     ggml_backend_buffer_t repack_mark; /* of no use but to mark headers; NULL: no such device */
     bool rearranges;                   /* some headers are marked */
     ggml_backend_buffer_t repack;      /* owns the arena, then */
 
-    uint8_t *arena;
+    uint8_t *arena; /* NULL: mapped */
     uint64_t arena_bytes;
     ggml_backend_buffer_t buffer;
     ggml_backend_buffer_t *device_buffers; /* instead of the arena: weights on a device */
     size_t n_device_buffers;
+    ggml_backend_buffer_t *shard; /* mapped: a buffer for each file, NULL where nothing is wanted */
 
     /* streaming; under lock */
     pthread_mutex_t lock;
@@ -376,6 +377,28 @@ static void place(struct seam_store *s, const struct unit *u, uint64_t at)
     }
 }
 
+/* The same where the files themselves are the memory. */
+static seam_status place_mapped(struct seam_store *s, const struct unit *u, struct seam_err *err)
+{
+    uint32_t n = seam_catalog_shard_count(seam_model_catalog(s->model));
+    s->shard = calloc(n, sizeof *s->shard);
+    if (!s->shard)
+        return seam_fail(err, SEAM_ENOMEM, "no memory for %u files", n);
+    for (size_t i = 0; i < u->n_items; i++) {
+        const struct seam_tensor *src = u->items[i].src;
+        struct ggml_tensor *t = u->items[i].t;
+        uint64_t len;
+        uint8_t *base = (uint8_t *)(uintptr_t)seam_reader_mapped(s->reader, src->shard, &len);
+        if (!s->shard[src->shard])
+            s->shard[src->shard] = seam_device_wrap(s->device, base, len);
+        if (!s->shard[src->shard])
+            return seam_fail(err, SEAM_EINTERNAL, "ggml refuses a mapped file");
+        t->buffer = s->shard[src->shard];
+        t->data = base + src->file_off;
+    }
+    return SEAM_OK;
+}
+
 /* ---- reading ---- */
 
 static bool stopping(void *user)
@@ -507,13 +530,16 @@ static void *loader_main(void *arg)
     return NULL;
 }
 
+seam_status seam_store_unchanged(const struct seam_store *s, struct seam_err *err)
+{
+    return s->mapped || s->streamed ? seam_reader_unchanged(s->reader, err) : SEAM_OK;
+}
+
 seam_status seam_store_begin(struct seam_store *s, const uint32_t *units, size_t n,
                              struct seam_err *err)
 {
-    if (!s->streamed)
-        return SEAM_OK;
-    seam_status st = seam_reader_unchanged(s->reader, err);
-    if (st != SEAM_OK)
+    seam_status st = seam_store_unchanged(s, err);
+    if (st != SEAM_OK || !s->streamed)
         return st;
     uint32_t *seq = malloc(n * sizeof *seq + 1);
     if (!seq)
@@ -535,7 +561,7 @@ seam_status seam_store_acquire(struct seam_store *s, uint32_t unit, uint64_t *wa
                                struct seam_span *read, struct seam_err *err)
 {
     if (!s->streamed)
-        return SEAM_OK;
+        return seam_store_unchanged(s, err);
     seam_status st = SEAM_OK;
     uint64_t t0 = seam_mono_ns();
     pthread_mutex_lock(&s->lock);
@@ -625,23 +651,6 @@ static seam_status build_units(struct seam_store *s, struct seam_err *err)
     return SEAM_OK;
 }
 
-static seam_status load_resident(struct seam_store *s, struct seam_err *err)
-{
-    struct unit all;
-    seam_status st = build_unit(s->model, 0, seam_unit_head(s->model), s->with_head, &all, err);
-    if (st == SEAM_OK) {
-        bind_headers(s, &all);
-        st = read_unit(s, &all, 0, false, err);
-    }
-    if (st == SEAM_OK) {
-        place(s, &all, 0);
-        s->held = s->held_peak = all.bytes;
-        s->read_bytes = all.tensor_bytes;
-    }
-    free_unit(&all);
-    return st;
-}
-
 static seam_status start_loader(struct seam_store *s, struct seam_err *err)
 {
     s->ring_cap = seam_unit_count(s->model);
@@ -669,6 +678,74 @@ static uint8_t *take_arena(struct seam_store *s)
     return (uint8_t *)(uintptr_t)align_up(base);
 }
 
+/* Memory for the weights, of our own. */
+static seam_status open_arena(struct seam_store *s, struct seam_err *err)
+{
+    char want[32];
+    s->arena = take_arena(s);
+    if (!s->arena)
+        return seam_fail(err, SEAM_ENOMEM, "the system refuses %s for weights",
+                         seam_size_format(s->arena_bytes, want, sizeof want));
+    seam_os_pages_large(s->arena, s->arena_bytes);
+    s->buffer = seam_device_wrap(s->device, s->arena, s->arena_bytes);
+    if (!s->buffer)
+        return seam_fail(err, SEAM_EINTERNAL, "ggml refuses the weights arena");
+    ggml_backend_buffer_set_usage(s->buffer, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    return SEAM_OK;
+}
+
+static seam_status load_copies(struct seam_store *s, const struct unit *all, struct seam_err *err)
+{
+    seam_status st = open_arena(s, err);
+    if (st == SEAM_OK)
+        st = read_unit(s, all, 0, false, err);
+    if (st != SEAM_OK)
+        return st;
+    place(s, all, 0);
+    s->read_bytes = all->tensor_bytes;
+    return SEAM_OK;
+}
+
+static seam_status load_mapped(struct seam_store *s, const struct unit *all, bool fetch,
+                               struct seam_err *err)
+{
+    seam_status st = seam_reader_map(s->reader, all->extents, all->n_extents, fetch, err);
+    if (st != SEAM_OK)
+        return st;
+    s->mapped = true;
+    return place_mapped(s, all, err);
+}
+
+/* The files may be memory where no matrix is rearranged, and are it where that copies nothing from a disk. */
+static seam_status choose_mapped(const struct seam_store *s, const struct unit *all,
+                                 enum seam_mmap want, bool *yes, struct seam_err *err)
+{
+    *yes = want == SEAM_MMAP_ON || (want == SEAM_MMAP_AUTO && !s->rearranges &&
+                                    seam_reader_cached(s->reader, all->extents, all->n_extents));
+    if (want == SEAM_MMAP_ON && s->rearranges)
+        return seam_fail(err, SEAM_EUNSUPPORTED,
+                         "--mmap on: the file has matrices of types that this processor multiplies "
+                         "faster in another order (use --mmap auto)");
+    return SEAM_OK;
+}
+
+static seam_status load_resident(struct seam_store *s, enum seam_mmap want, struct seam_err *err)
+{
+    struct unit all;
+    bool map = false;
+    seam_status st = build_unit(s->model, 0, seam_unit_head(s->model), s->with_head, &all, err);
+    if (st == SEAM_OK)
+        st = choose_mapped(s, &all, want, &map, err);
+    if (st == SEAM_OK) {
+        bind_headers(s, &all);
+        st = map ? load_mapped(s, &all, want == SEAM_MMAP_ON, err) : load_copies(s, &all, err);
+    }
+    if (st == SEAM_OK)
+        s->held = s->held_peak = all.bytes;
+    free_unit(&all);
+    return st;
+}
+
 seam_status seam_store_suffices(uint64_t budget, uint64_t largest, struct seam_err *err)
 {
     char have[32];
@@ -681,24 +758,18 @@ seam_status seam_store_suffices(uint64_t budget, uint64_t largest, struct seam_e
                      (unsigned long long)(largest + 1023) / 1024);
 }
 
-static seam_status open_arena(struct seam_store *s, uint64_t budget, struct seam_err *err)
+static seam_status settle_budget(struct seam_store *s, uint64_t budget, enum seam_mmap want,
+                                 struct seam_err *err)
 {
     struct seam_store_sizes sizes = seam_store_measure(s->model, s->with_head);
-    char want[32];
     seam_status st = seam_store_suffices(budget, sizes.largest, err);
     if (st != SEAM_OK)
         return st;
     s->streamed = budget && budget < sizes.all;
     s->arena_bytes = s->streamed ? align_down(budget) : sizes.all;
-    s->arena = take_arena(s);
-    if (!s->arena)
-        return seam_fail(err, SEAM_ENOMEM, "the system refuses %s for weights",
-                         seam_size_format(s->arena_bytes, want, sizeof want));
-    seam_os_pages_large(s->arena, s->arena_bytes);
-    s->buffer = seam_device_wrap(s->device, s->arena, s->arena_bytes);
-    if (!s->buffer)
-        return seam_fail(err, SEAM_EINTERNAL, "ggml refuses the weights arena");
-    ggml_backend_buffer_set_usage(s->buffer, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    if (s->streamed && want == SEAM_MMAP_ON)
+        return seam_fail(err, SEAM_EUNSUPPORTED,
+                         "--mmap on: weights that do not all fit the budget are streamed");
     return SEAM_OK;
 }
 
@@ -727,13 +798,16 @@ seam_status seam_store_open(struct seam_store **out, const struct seam_model *m,
     return SEAM_OK;
 }
 
-seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_err *err)
+seam_status seam_store_load(struct seam_store *s, uint64_t budget, enum seam_mmap want,
+                            struct seam_err *err)
 {
     seam_status st = seam_reader_open(&s->reader, seam_model_catalog(s->model), err);
     if (st == SEAM_OK)
-        st = open_arena(s, budget, err);
+        st = settle_budget(s, budget, want, err);
+    if (st == SEAM_OK && s->streamed)
+        st = open_arena(s, err);
     if (st == SEAM_OK)
-        st = s->streamed ? start_loader(s, err) : load_resident(s, err);
+        st = s->streamed ? start_loader(s, err) : load_resident(s, want, err);
     return st == SEAM_OK ? st : seam_wrap(err, st, "load weights");
 }
 
@@ -867,6 +941,10 @@ void seam_store_close(struct seam_store *s)
         stop_loader(s);
     if (s->buffer)
         ggml_backend_buffer_free(s->buffer);
+    for (uint32_t i = 0; s->shard && i < seam_catalog_shard_count(seam_model_catalog(s->model));
+         i++)
+        if (s->shard[i])
+            ggml_backend_buffer_free(s->shard[i]);
     if (s->repack_mark)
         ggml_backend_buffer_free(s->repack_mark);
     if (s->repack)
@@ -884,6 +962,7 @@ void seam_store_close(struct seam_store *s)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s->units);
+    free(s->shard);
     free(s->seq);
     free(s->ring);
     free(s);
@@ -892,6 +971,11 @@ void seam_store_close(struct seam_store *s)
 bool seam_store_streamed(const struct seam_store *s)
 {
     return s->streamed;
+}
+
+bool seam_store_mapped(const struct seam_store *s)
+{
+    return s->mapped;
 }
 
 uint64_t seam_store_arena_bytes(const struct seam_store *s)

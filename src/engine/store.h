@@ -3,7 +3,8 @@
  * Weights are grouped in units, the pieces that are needed together: the embedding, each layer's
  * attention part, each layer's feed-forward part, the head. One arena of `budget` bytes holds them:
  *
- *   budget >= all units: resident. Each unit has its place and is read once, at open.
+ *   budget >= all units: resident. Each unit has its place and is read once, at open; or no place at all,
+ *                        where it can be used as it lies in the page cache: mapped.
  *   otherwise:           streamed. The arena is a ring; a loader thread reads the units of the
  *                        announced sequence ahead, as long as there is room; release frees the
  *                        oldest. The smallest budget that works is the largest unit; a budget for
@@ -17,12 +18,18 @@
  * tensors point into it. Matrices of types that the device multiplies faster in another order
  * (struct seam_device, repack) are rearranged where they lie, resident or streamed alike, so that
  * both give the same bits.
+ *
+ * Mapped weights are the file's pages: nothing is copied, and who writes to the file writes to them. So they
+ * are mapped only on two conditions, and used only between two questions: no matrix is rearranged, the
+ * page cache holds the file (but for a hundredth); seam_store_unchanged() before and after each use. A
+ * file that is cut short while it is used ends the process with a line that says so (base/os/os.h).
  * Thread: one consumer; the loader thread is internal. Inside src/engine only. */
 #ifndef SEAM_ENGINE_STORE_H
 #define SEAM_ENGINE_STORE_H
 
 #include "base/os/os.h"
 #include "engine/device.h"
+#include "engine/engine.h"
 #include "engine/trace.h"
 #include "model/model.h"
 
@@ -52,9 +59,11 @@ seam_status seam_store_suffices(uint64_t budget, uint64_t largest, struct seam_e
 #define SEAM_STORE_NOWHERE ((void *)(uintptr_t)SEAM_DIRECT_ALIGN)
 seam_status seam_store_open(struct seam_store **out, const struct seam_model *m, bool with_head,
                             struct seam_device *d, struct seam_err *err);
-/* Take the arena: budget 0 = all. SEAM_ENOMEM: below the largest unit. Resident weights are read
- * here, streamed ones from seam_store_begin on. */
-seam_status seam_store_load(struct seam_store *s, uint64_t budget, struct seam_err *err);
+/* Take the arena: budget 0 = all. SEAM_ENOMEM: below the largest unit. Resident weights are read or mapped
+ * here, streamed ones read from seam_store_begin on. SEAM_EUNSUPPORTED: SEAM_MMAP_ON, but they are to be
+ * streamed or rearranged. */
+seam_status seam_store_load(struct seam_store *s, uint64_t budget, enum seam_mmap want,
+                            struct seam_err *err);
 /* Or, instead: every tensor but the embedding's rows into buffers of a device's type, resident. Of a
  * store that was opened with the head, for a device that rearranges nothing. */
 uint64_t seam_store_device_bytes(const struct seam_store *s, ggml_backend_buffer_type_t buft);
@@ -62,15 +71,21 @@ seam_status seam_store_load_on(struct seam_store *s, ggml_backend_buffer_type_t 
                                struct seam_err *err);
 void seam_store_close(struct seam_store *s);
 bool seam_store_streamed(const struct seam_store *s);
-uint64_t seam_store_arena_bytes(const struct seam_store *s);
-/* Where all weights lie from seam_store_load to close, resident or in turn. */
+bool seam_store_mapped(const struct seam_store *s);
+/* Are streamed or mapped weights still those of the file that was opened? SEAM_EFORMAT: it was written to
+ * since (size or time); what was computed meanwhile is worth nothing. Copies do not change. */
+seam_status seam_store_unchanged(const struct seam_store *s, struct seam_err *err);
+/* Where all weights lie from seam_store_load to close, resident or in turn. NULL: mapped; the bytes are then
+ * what copies would take. */
 void *seam_store_arena(const struct seam_store *s);
+uint64_t seam_store_arena_bytes(const struct seam_store *s);
 
-/* Announce what will be acquired, in this order (copied). The loader starts at once.
- * SEAM_EFORMAT: the file was replaced or written to since it was opened (size or time). */
+/* Announce what will be acquired, in this order (copied). The loader starts at once. SEAM_EFORMAT as
+ * seam_store_unchanged(). */
 seam_status seam_store_begin(struct seam_store *s, const uint32_t *units, size_t n,
                              struct seam_err *err);
-/* Wait for the next unit of the sequence. Its tensors may be used until release.
+/* Wait for the next unit of the sequence. Its tensors may be used until release. Mapped: asks
+ * seam_store_unchanged(), so that a long sweep ends soon.
  * span_wait (may be NULL) gets the time stood still; read (may be NULL) when the unit was read. */
 seam_status seam_store_acquire(struct seam_store *s, uint32_t unit, uint64_t *wait_ns,
                                struct seam_span *read, struct seam_err *err);

@@ -115,6 +115,9 @@ smallest="$(grep -oE 'use --weights-memory [0-9]+K' "$err" | grep -oE '[0-9]+' |
 seam_status run -m "$model" -p hi -n 1 --temp 0 --ctx 512 --weights-memory "${smallest}K"
 [ $status = 0 ] || bad "--weights-memory ${smallest}K was promised to work: $(cat "$err")"
 refuses 6 "too small" run -m "$model" -p hi -n 1 --ctx 512 --weights-memory "$((smallest - 8))K"
+refuses 5 "mmap on: weights that do not all fit" run -m "$model" -p hi -n 1 --ctx 512 --weights-memory "${smallest}K" --mmap on
+refuses 2 "'never' is not one of auto\\|on\\|off" run -m "$model" -p hi --mmap never
+refuses 2 "for a node inside this process" serve -m "$model" --node 127.0.0.1:1 --mmap on
 refuses 2 "'lots' is not a size" run -m "$model" -p hi --memory lots
 
 # ---- prompts ----

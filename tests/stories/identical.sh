@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# 20 prompts from 50 to 12,000 tokens, 64 greedy tokens each: resident weights, weights streamed through
-# less than half of the model, and two nodes (a streaming sweep node, a decode node) give the same tokens.
+# 20 prompts from 50 to 12,000 tokens, 64 greedy tokens each: resident weights, the same mapped, weights streamed
+# through less than half of the model, and two nodes (a streaming sweep node, a decode node) give the same tokens.
 # IDENTICAL_PROMPTS=N runs only the N shortest (sanitizer builds: 6).
 set -euo pipefail
 model=$SEAM_SOURCE_DIR/models/thimble-q8_0.gguf
@@ -46,17 +46,20 @@ run() { # name, prompt number, options
         { echo "run $* failed:"; cat "$work/err"; exit 1; }
 }
 for i in $(seq -f %02g 0 $((prompts - 1))); do
-    run resident "$i"
+    run resident "$i" --mmap off
+    run mapped "$i" # where the page cache has it and the processor wants no other order
     run streamed "$i" --weights-memory "$budget"
     run pooled "$i" --node "$(address sweep)" --node "$(address decode)" --path sweep
     python3 - "$work" "$i" "$budget" <<'PY'
 import json, sys
 work, i, budget = sys.argv[1], sys.argv[2], int(sys.argv[3])
-r, s, p = (json.load(open(f"{work}/{kind}.{i}.json")) for kind in ("resident", "streamed", "pooled"))
+r, m, s, p = (json.load(open(f"{work}/{kind}.{i}.json")) for kind in ("resident", "mapped", "streamed", "pooled"))
 print(f"prompt {i}: {r['prompt_tokens']} tokens", end=": ", flush=True)
 assert len(r["tokens"]) == 64, f"resident gave {len(r['tokens'])} tokens"
 assert s["memory"]["streamed"] and s["memory"]["weights_peak"] <= budget, s["memory"]
 assert p["path"] == "sweep" and not p["fallback"], (p["path"], p["fallback"])
+assert not r["memory"]["mapped"] and not s["memory"]["mapped"]
+assert m["tokens"] == r["tokens"], f"mapped differs:\n{r['tokens']}\n{m['tokens']}"
 assert s["tokens"] == r["tokens"], f"streamed differs:\n{r['tokens']}\n{s['tokens']}"
 assert p["tokens"] == r["tokens"], f"pooled differs:\n{r['tokens']}\n{p['tokens']}"
 print("identical")

@@ -3,6 +3,7 @@
  *
  * A golden case NAME is NAME.gguf, NAME.json {tokens, n_vocab, positions, ...} and NAME.f32: for
  * every listed position the n_vocab logits that predict the next token, float32 little-endian. */
+#include <fcntl.h>
 #include <glob.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <yyjson.h>
@@ -184,31 +188,105 @@ static void logits_agree_with_transformers(void **state)
 
 static void residency(const struct golden *g)
 {
-    struct seam_engine_opts o = {.kv_type = SEAM_KV_F16, .chunk = 16, .n_threads = 2};
+    struct seam_engine_opts o = {.kv_type = SEAM_KV_F16,
+                                 .chunk = 16,
+                                 .n_threads = 2,
+                                 .mmap = SEAM_MMAP_OFF};
     uint32_t first = g->n_tokens - 4;
     struct seam_engine *e = open_engine(g, &o);
-    assert_false(seam_engine_memory(e)->streamed);
+    assert_false(seam_engine_memory(e)->streamed || seam_engine_memory(e)->mapped);
     float *resident = run(e, g, first);
     uint64_t all = seam_engine_memory(e)->weights_model;
-    o.weights_bytes = seam_engine_memory(e)->weights_smallest;
-    assert_true(o.weights_bytes < all);
+    const uint64_t smallest = seam_engine_memory(e)->weights_smallest;
+    assert_true(smallest < all);
     seam_engine_close(e);
 
-    e = open_engine(g, &o);
-    assert_true(seam_engine_memory(e)->streamed);
-    float *streamed = run(e, g, first);
-    assert_true(seam_engine_weights_held_peak(e) <= o.weights_bytes);
     size_t at = (size_t)first * g->n_vocab, n = (size_t)(g->n_tokens - first) * g->n_vocab;
-    assert_memory_equal(resident + at, streamed + at, n * sizeof *resident);
+    for (int mapped = 0; mapped < 2; mapped++) {
+        o.mmap = mapped ? SEAM_MMAP_ON : SEAM_MMAP_AUTO;
+        o.weights_bytes = mapped ? 0 : smallest;
+        e = open_engine(g, &o);
+        assert_int_equal(seam_engine_memory(e)->streamed, !mapped);
+        assert_int_equal(seam_engine_memory(e)->mapped, mapped);
+        float *other = run(e, g, first);
+        assert_true(seam_engine_weights_held_peak(e) <= (mapped ? all : smallest));
+        assert_memory_equal(resident + at, other + at, n * sizeof *resident);
+        free(other);
+        seam_engine_close(e);
+    }
     free(resident);
-    free(streamed);
-    seam_engine_close(e);
 }
 
-static void streamed_weights_give_the_same_bits(void **state)
+static void streamed_and_mapped_weights_give_the_same_bits(void **state)
 {
     (void)state;
     for_golden(residency);
+}
+
+/* ---- a mapped file that is written to ---- */
+
+static void touch(const char *path, time_t when)
+{
+    const struct timespec times[] = {{.tv_sec = when}, {.tv_sec = when}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static seam_status touch_file(void *user, uint32_t layer, uint32_t pos, uint32_t n,
+                              const void *rows, size_t bytes, struct seam_err *err)
+{
+    (void)layer, (void)pos, (void)n, (void)rows, (void)bytes, (void)err;
+    touch(user, 1);
+    return SEAM_OK;
+}
+
+/* Before a call, or inside of it: never other tokens without a word. */
+static void written_to(const struct golden *g)
+{
+    char path[] = "/tmp/seam-engine-XXXXXX.gguf";
+    struct seam_engine_opts o = {.n_threads = 1, .n_ctx = 64, .chunk = 4, .mmap = SEAM_MMAP_ON};
+    struct seam_prefill_hooks hooks = {.user = path, .piece = touch_file};
+    struct seam_model *m;
+    struct seam_engine *e;
+    struct seam_err err = {0};
+    float *logits = malloc(g->n_vocab * sizeof *logits);
+    int to = mkstemps(path, 5), from;
+    char *bytes = malloc(1 << 24);
+    assert_non_null(logits);
+    assert_non_null(bytes);
+    char source[512];
+    path_of(source, sizeof source, g->name, ".gguf");
+    assert_true((from = open(source, O_RDONLY)) >= 0);
+    ssize_t n = read(from, bytes, 1 << 24);
+    assert_true(n > 0 && n < 1 << 24);
+    assert_int_equal(write(to, bytes, (size_t)n), n);
+    close(from);
+    close(to);
+    free(bytes);
+    touch(path, 1000);
+    assert_int_equal(seam_model_open(&m, path, &err), SEAM_OK);
+    if (seam_engine_open(&e, m, &o, &err) != SEAM_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(seam_engine_prefill(e, 0, g->tokens, 2, NULL, NULL, &err), SEAM_OK);
+    assert_int_equal(seam_engine_step(e, 0, g->tokens[2], logits, &err), SEAM_OK);
+    assert_int_equal(seam_engine_prefill(e, 0, g->tokens, 8, &hooks, NULL, &err), SEAM_EFORMAT);
+    assert_non_null(strstr(err.text, "has changed"));
+    const uint32_t kept = seam_engine_kv_len(e, 0);
+    assert_true(kept == 3 || (seam_engine_recurrent(e) && kept == 0));
+    assert_int_equal(seam_engine_step(e, 0, g->tokens[0], logits, &err), SEAM_EFORMAT);
+    assert_int_equal(seam_engine_prefill(e, 0, g->tokens, 8, NULL, NULL, &err), SEAM_EFORMAT);
+    assert_int_equal(seam_engine_kv_len(e, 0), kept);
+    touch(path, 1000); /* as it was: nothing else was wrong */
+    assert_int_equal(seam_engine_step(e, 0, g->tokens[0], logits, &err), SEAM_OK);
+    seam_engine_close(e);
+    seam_model_close(m);
+    unlink(path);
+    free(logits);
+}
+
+static void a_mapped_file_that_is_written_to_is_an_error(void **state)
+{
+    (void)state;
+    for_golden(written_to);
 }
 
 /* A cached prefix, and rows copied from another engine's lane, continue as if computed here. */
@@ -502,7 +580,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_agree_with_transformers),
-        cmocka_unit_test(streamed_weights_give_the_same_bits),
+        cmocka_unit_test(streamed_and_mapped_weights_give_the_same_bits),
+        cmocka_unit_test(a_mapped_file_that_is_written_to_is_an_error),
         cmocka_unit_test(a_cached_prefix_is_continued),
         cmocka_unit_test(pieces_come_in_order_and_failures_leave_the_lane_alone),
         cmocka_unit_test(budgets_are_kept_or_refused_with_the_sum),

@@ -2,14 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -277,6 +280,125 @@ static void room_and_memory_make_sense(void **state)
     assert_int_equal(seam_os_pci_lanes(0x10000), 0); /* a vendor is 16 bits */
 }
 
+/* ---- files as memory ---- */
+
+#define MAPPED (4 * (size_t)SEAM_DIRECT_ALIGN)
+
+/* A file of MAPPED bytes, mapped; *fd stays the caller's. */
+static struct seam_os_map *map_file(int *fd)
+{
+    struct seam_os_map *m;
+    struct seam_err err = {0};
+    *fd = open(path, O_RDWR);
+    assert_true(*fd >= 0);
+    assert_int_equal(ftruncate(*fd, (off_t)MAPPED), 0);
+    if (seam_os_map_open(&m, *fd, MAPPED, "/the/file", "do this", &err) != SEAM_OK)
+        fail_msg("%s", err.text);
+    return m;
+}
+
+static void a_mapped_file_is_the_file(void **state)
+{
+    (void)state;
+    int fd;
+    struct seam_os_stamp before, after;
+    struct seam_os_map *m = map_file(&fd);
+    const uint8_t *p = seam_os_map_data(m);
+    for (unsigned i = 0; i < FILE_BYTES; i++)
+        assert_int_equal(p[i], i * 31 % 251);
+    seam_os_map_fetch(m, 5000, 100);
+    assert_int_equal(seam_os_stamp(fd, &before, NULL), SEAM_OK);
+    assert_int_equal(before.bytes, MAPPED);
+    usleep(20000); /* a tick of the slowest clock */
+    assert_int_equal(pwrite(fd, "\xff", 1, 1), 1);
+    assert_int_equal(p[1], 0xff);
+    assert_int_equal(seam_os_stamp(fd, &after, NULL), SEAM_OK);
+    assert_true(after.s != before.s || after.ns != before.ns);
+    assert_int_equal(pwrite(fd, "\x1f", 1, 1), 1);
+    seam_os_map_close(m);
+    seam_os_map_close(NULL);
+    close(fd);
+    assert_int_equal(seam_os_map_open(&m, -1, MAPPED, "/the/file", "do this", NULL), SEAM_EIO);
+}
+
+static void read_past_the_end(void)
+{
+    int fd;
+    struct seam_os_map *m = map_file(&fd);
+    (void)!ftruncate(fd, SEAM_DIRECT_ALIGN);
+    _exit(((volatile const uint8_t *)seam_os_map_data(m))[MAPPED - 1]);
+}
+
+/* Somebody else's mapping ends in the same way, while ours is open. */
+static void read_past_anothers_end(void)
+{
+    int fd;
+    map_file(&fd);
+    volatile uint8_t *p = mmap(NULL, MAPPED, PROT_READ, MAP_SHARED, fd, 0);
+    (void)!ftruncate(fd, SEAM_DIRECT_ALIGN);
+    _exit(p[MAPPED - 1]);
+}
+
+static void be_sent_the_signal(void)
+{
+    int fd;
+    map_file(&fd);
+    raise(SIGBUS);
+    _exit(0);
+}
+
+static void read_after_close(void)
+{
+    int fd;
+    seam_os_map_close(map_file(&fd));
+    read_past_anothers_end();
+}
+
+/* What a process that does this says on stderr, into told, and how it ends. */
+static int end_of(void (*what)(void), char *told, size_t len)
+{
+    int fds[2], status = 0;
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGBUS, SIG_DFL); /* not the test program's */
+        dup2(fds[1], STDERR_FILENO);
+        what();
+    }
+    close(fds[1]);
+    size_t n = 0;
+    for (ssize_t got; (got = read(fds[0], told + n, len - 1 - n)) > 0;)
+        n += (size_t)got;
+    told[n] = '\0';
+    close(fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_file_cut_short_ends_the_process_with_a_line(void **state)
+{
+    (void)state;
+    char told[2048];
+    int status = end_of(read_past_the_end, told, sizeof told);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), seam_status_exit(SEAM_EFORMAT));
+    assert_string_equal(told, "seam: /the/file was cut short while it was in use (do this)\n");
+}
+
+static void another_sigbus_does_what_it_did_before(void **state)
+{
+    (void)state;
+    void (*const ways[])(void) = {read_past_anothers_end, be_sent_the_signal, read_after_close};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char told[2048];
+        int status = end_of(ways[i], told, sizeof told);
+        if (WIFEXITED(status)) /* a sanitizer's own handler was there before */
+            assert_null(strstr(told, "/the/file"));
+        else
+            assert_int_equal(WTERMSIG(status), SIGBUS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +416,9 @@ int main(void)
         cmocka_unit_test(a_program_that_is_not_there),
         cmocka_unit_test(names_are_not_empty),
         cmocka_unit_test(room_and_memory_make_sense),
+        cmocka_unit_test(a_mapped_file_is_the_file),
+        cmocka_unit_test(a_file_cut_short_ends_the_process_with_a_line),
+        cmocka_unit_test(another_sigbus_does_what_it_did_before),
         cmocka_unit_test(the_clock_never_goes_back),
         cmocka_unit_test(a_deadline_lies_ahead),
     };

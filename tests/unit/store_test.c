@@ -1,5 +1,5 @@
-/* store_test.c - whatever the budget, an acquired unit holds the file's bytes, and never more than
- * the budget is held. */
+/* store_test.c - whatever the budget, read or mapped, an acquired unit holds the file's bytes, and never
+ * more than the budget is held; a file that changes is an error. */
 #include <fcntl.h>
 #include <glob.h>
 #include <setjmp.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -75,14 +76,35 @@ static void one_pass(const struct seam_model *m, struct seam_store *s, size_t st
     seam_store_end(s);
 }
 
-static void with_budget(const struct seam_model *m, uint64_t budget, bool streamed)
+static bool cached(const struct seam_model *m)
+{
+    const struct seam_catalog *c = seam_model_catalog(m);
+    bool all = true;
+    for (uint32_t i = 0; i < seam_catalog_shard_count(c); i++) {
+        int fd = open(seam_catalog_shard_path(c, i), O_RDONLY);
+        assert_true(fd >= 0);
+        all = all && seam_os_cached(fd, 0, seam_catalog_shard_bytes(c, i)) ==
+                         seam_catalog_shard_bytes(c, i);
+        close(fd);
+    }
+    return all;
+}
+
+static void with_budget(const struct seam_model *m, uint64_t budget, enum seam_mmap want,
+                        bool streamed)
 {
     struct seam_store *s;
     struct seam_err err = {0};
     assert_int_equal(seam_store_open(&s, m, true, &device, &err), SEAM_OK);
-    if (seam_store_load(s, budget, &err) != SEAM_OK)
+    if (seam_store_load(s, budget, want, &err) != SEAM_OK)
         fail_msg("%s", err.text);
     assert_int_equal(seam_store_streamed(s), streamed);
+    if (streamed || want != SEAM_MMAP_AUTO)
+        assert_int_equal(seam_store_mapped(s), want == SEAM_MMAP_ON);
+    else if (cached(m))
+        assert_true(seam_store_mapped(s));
+    assert_int_equal(seam_store_arena(s) == NULL, seam_store_mapped(s));
+    assert_int_equal(seam_store_read_bytes(s) == 0, streamed || seam_store_mapped(s));
     one_pass(m, s, SIZE_MAX);
     one_pass(m, s, 2); /* given up early: the next pass starts clean */
     one_pass(m, s, SIZE_MAX);
@@ -101,13 +123,19 @@ static void budgets_of(const char *file)
     const uint64_t budgets[] = {sizes.largest, sizes.largest + SEAM_DIRECT_ALIGN,
                                 (sizes.largest + sizes.all) / 2, sizes.all - 1};
     for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
-        with_budget(m, budgets[i], true);
-    with_budget(m, 0, false);
-    with_budget(m, sizes.all, false);
+        with_budget(m, budgets[i], SEAM_MMAP_AUTO, true);
+    for (int want = SEAM_MMAP_AUTO; want <= SEAM_MMAP_OFF; want++) {
+        with_budget(m, 0, (enum seam_mmap)want, false);
+        with_budget(m, sizes.all, (enum seam_mmap)want, false);
+    }
 
     struct seam_store *s;
     assert_int_equal(seam_store_open(&s, m, true, &device, &err), SEAM_OK);
-    assert_int_equal(seam_store_load(s, sizes.largest - 1, &err), SEAM_ENOMEM);
+    assert_int_equal(seam_store_load(s, sizes.largest - 1, SEAM_MMAP_AUTO, &err), SEAM_ENOMEM);
+    seam_store_close(s);
+    assert_int_equal(seam_store_open(&s, m, true, &device, &err), SEAM_OK);
+    assert_int_equal(seam_store_load(s, sizes.largest, SEAM_MMAP_ON, &err), SEAM_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "streamed"));
     seam_store_close(s);
     seam_model_close(m);
 }
@@ -144,15 +172,15 @@ static void copy_file(const char *from, const char *to)
     assert_int_equal(fclose(b), 0);
 }
 
-/* A copy of a golden model, streamed through the smallest ring; the path is for the test to damage. */
-struct streamed {
+/* A copy of a golden model, streamed through the smallest ring or mapped; the path is for the test to damage. */
+struct copied {
     char dir[32], path[64];
     struct seam_model *model;
     struct seam_store *store;
     uint32_t units[256], n;
 };
 
-static void streamed_open(struct streamed *f)
+static void copied_open(struct copied *f, bool streamed)
 {
     glob_t found;
     struct seam_err err = {0};
@@ -165,15 +193,18 @@ static void streamed_open(struct streamed *f)
     globfree(&found);
     assert_int_equal(seam_model_open(&f->model, f->path, &err), SEAM_OK);
     assert_int_equal(seam_store_open(&f->store, f->model, true, &device, &err), SEAM_OK);
-    uint64_t budget = seam_store_measure(f->model, true).largest;
-    assert_int_equal(seam_store_load(f->store, budget, &err), SEAM_OK);
+    uint64_t budget = streamed ? seam_store_measure(f->model, true).largest : 0;
+    if (seam_store_load(f->store, budget, streamed ? SEAM_MMAP_AUTO : SEAM_MMAP_ON, &err) !=
+        SEAM_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(seam_store_mapped(f->store), !streamed);
     f->n = seam_unit_count(f->model);
     assert_true(f->n <= 256);
     for (uint32_t i = 0; i < f->n; i++)
         f->units[i] = i;
 }
 
-static void streamed_close(struct streamed *f)
+static void copied_close(struct copied *f)
 {
     seam_store_end(f->store);
     seam_store_close(f->store);
@@ -186,9 +217,9 @@ static void streamed_close(struct streamed *f)
 static void a_file_that_shrinks_is_an_error(void **state)
 {
     (void)state;
-    struct streamed f;
+    struct copied f;
     struct seam_err err = {0};
-    streamed_open(&f);
+    copied_open(&f, true);
     assert_int_equal(seam_store_begin(f.store, f.units, f.n, &err), SEAM_OK);
     seam_status st = SEAM_OK;
     for (uint32_t i = 0; i < f.n && st == SEAM_OK; i++) {
@@ -200,22 +231,89 @@ static void a_file_that_shrinks_is_an_error(void **state)
     }
     assert_int_equal(st, SEAM_EFORMAT);
     assert_non_null(strstr(err.text, f.path));
-    streamed_close(&f);
+    copied_close(&f);
 }
 
 /* Another model copied over the first between two prompts. */
 static void a_file_that_was_replaced_is_an_error(void **state)
 {
     (void)state;
-    struct streamed f;
+    struct copied f;
     struct seam_err err = {0};
-    streamed_open(&f);
+    copied_open(&f, true);
     one_pass(f.model, f.store, SIZE_MAX);
     const struct timespec times[] = {{.tv_sec = 1}, {.tv_sec = 1}};
     assert_int_equal(utimensat(AT_FDCWD, f.path, times, 0), 0);
     assert_int_equal(seam_store_begin(f.store, f.units, f.n, &err), SEAM_EFORMAT);
     assert_non_null(strstr(err.text, "has changed"));
-    streamed_close(&f);
+    copied_close(&f);
+}
+
+static void a_mapped_file_that_was_written_to_is_an_error(void **state)
+{
+    (void)state;
+    struct copied f;
+    struct seam_err err = {0};
+    copied_open(&f, false);
+    one_pass(f.model, f.store, SIZE_MAX);
+    assert_int_equal(seam_store_begin(f.store, f.units, f.n, &err), SEAM_OK);
+    usleep(20000); /* a tick of the slowest clock */
+    int fd = open(f.path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, 100), 1);
+    close(fd);
+    assert_int_equal(seam_store_acquire(f.store, 0, NULL, NULL, &err), SEAM_EFORMAT);
+    assert_int_equal(seam_store_unchanged(f.store, &err), SEAM_EFORMAT);
+    assert_int_equal(seam_store_begin(f.store, f.units, f.n, &err), SEAM_EFORMAT);
+    assert_non_null(strstr(err.text, "m.gguf has changed"));
+    copied_close(&f);
+}
+
+/* Its name now means another file; what was opened is still there. */
+static void a_mapped_file_whose_name_was_taken_is_the_same(void **state)
+{
+    (void)state;
+    struct copied f;
+    char other[80];
+    copied_open(&f, false);
+    snprintf(other, sizeof other, "%s.new", f.path);
+    copy_file(f.path, other);
+    assert_int_equal(truncate(other, 100), 0);
+    assert_int_equal(rename(other, f.path), 0);
+    assert_int_equal(seam_store_unchanged(f.store, NULL), SEAM_OK);
+    const struct ggml_tensor *t = seam_store_global(f.store, SEAM_ROLE_OUTPUT);
+    uint8_t sum = 0;
+    for (size_t i = 0; i < ggml_nbytes(t); i++)
+        sum ^= ((const uint8_t *)t->data)[i];
+    (void)sum;
+    copied_close(&f);
+}
+
+/* Between two questions: the process cannot go on, and says why. */
+static void a_mapped_file_cut_short_under_use_ends_the_process(void **state)
+{
+    (void)state;
+    struct copied f;
+    char told[2048];
+    int fds[2], status = 0;
+    copied_open(&f, false);
+    const struct ggml_tensor *t = seam_store_global(f.store, SEAM_ROLE_OUTPUT);
+    volatile const uint8_t *last = (const uint8_t *)t->data + ggml_nbytes(t) - 1;
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        _exit(truncate(f.path, 0) == 0 && *last ? 100 : 101);
+    }
+    close(fds[1]);
+    ssize_t n = read(fds[0], told, sizeof told - 1);
+    told[n > 0 ? n : 0] = '\0';
+    close(fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), seam_status_exit(SEAM_EFORMAT));
+    assert_non_null(strstr(told, "m.gguf was cut short while it was in use"));
+    assert_int_equal(seam_store_unchanged(f.store, NULL), SEAM_EFORMAT);
+    copied_close(&f);
 }
 
 static int start(void **state)
@@ -238,6 +336,9 @@ int main(void)
         cmocka_unit_test(splits_are_one_model),
         cmocka_unit_test(a_file_that_shrinks_is_an_error),
         cmocka_unit_test(a_file_that_was_replaced_is_an_error),
+        cmocka_unit_test(a_mapped_file_that_was_written_to_is_an_error),
+        cmocka_unit_test(a_mapped_file_whose_name_was_taken_is_the_same),
+        cmocka_unit_test(a_mapped_file_cut_short_under_use_ends_the_process),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

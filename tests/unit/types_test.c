@@ -64,7 +64,8 @@ static float *rows_seen(const struct seam_model *m, uint32_t n)
     const uint32_t unit = seam_unit_embed(m);
     if (seam_device_init(&d, 2, &err) != SEAM_OK ||
         seam_store_open(&s, m, true, &d, &err) != SEAM_OK ||
-        seam_store_load(s, 0, &err) != SEAM_OK || seam_store_begin(s, &unit, 1, &err) != SEAM_OK ||
+        seam_store_load(s, 0, SEAM_MMAP_AUTO, &err) != SEAM_OK ||
+        seam_store_begin(s, &unit, 1, &err) != SEAM_OK ||
         seam_store_acquire(s, unit, NULL, NULL, &err) != SEAM_OK)
         fail_msg("%s", err.text);
     struct ggml_tensor *w = seam_store_global(s, SEAM_ROLE_TOKEN_EMBD);

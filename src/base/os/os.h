@@ -18,9 +18,10 @@
  * SEAM_ENOTFOUND: no such file. SEAM_EIO: anything else. The caller closes *fd. */
 seam_status seam_os_open_direct(const char *path, int *fd, bool *direct, struct seam_err *err);
 
-/* Do all pages of [off, off + len) of a file lie in the page cache? No, where the system does not say
- * (Linux before 6.5), or where uncached reads look there by themselves (macOS). Reads nothing. */
-bool seam_os_is_cached(int fd, uint64_t off, uint64_t len);
+/* How much of [off, off + len) of a file lies in the page cache, in whole pages and never more than len.
+ * 0 where the system does not say (Linux before 6.5), or where uncached reads look there by themselves
+ * (macOS). Reads nothing. */
+uint64_t seam_os_cached(int fd, uint64_t off, uint64_t len);
 
 /* Read exactly [off, off + len) into buf. Alignment is the caller's duty when direct.
  * SEAM_EFORMAT: the file ends before off + len. SEAM_EIO: the read failed. Reads the whole
@@ -31,6 +32,13 @@ seam_status seam_os_pread_full(int fd, void *buf, size_t len, uint64_t off, stru
  * bytes, at least `need`. */
 seam_status seam_os_pread_some(int fd, void *buf, size_t len, size_t need, uint64_t off,
                                struct seam_err *err);
+
+/* What a write to an open file changes. SEAM_EIO. */
+struct seam_os_stamp {
+    uint64_t bytes;
+    int64_t s, ns; /* of the last write, since 1970; as fine as the file system's clock */
+};
+seam_status seam_os_stamp(int fd, struct seam_os_stamp *out, struct seam_err *err);
 
 uint64_t seam_os_rss_bytes(void);    /* resident memory of this process now; 0 unknown */
 uint64_t seam_os_memory_bytes(void); /* physical memory, or the cgroup limit if smaller */
@@ -78,5 +86,19 @@ void *seam_os_pages_alloc(size_t len);
  * the system has none, or refuses, nothing changes. */
 void seam_os_pages_large(void *p, size_t len);
 void seam_os_pages_free(void *p, size_t len);
+
+/* A file's bytes as memory, read only (os_map.c): the page cache's own pages, nothing is copied. Who writes
+ * to the file writes to this memory. Who reads a page that the file no longer has, because it was cut short
+ * or its disk failed, cannot go on: the process ends with one line on stderr and the exit status of
+ * SEAM_EFORMAT or SEAM_EIO. A SIGBUS from elsewhere does what it did before.
+ * That line is "PATH was cut short while it was in use (ADVICE)". fd is borrowed until close.
+ * SEAM_EIO: the file system, or the address space, refuses. */
+struct seam_os_map;
+seam_status seam_os_map_open(struct seam_os_map **out, int fd, uint64_t len, const char *path,
+                             const char *advice, struct seam_err *err);
+const uint8_t *seam_os_map_data(const struct seam_os_map *m);
+/* Advice: what is missing of [off, off + len) will be read from the disk now. */
+void seam_os_map_fetch(const struct seam_os_map *m, uint64_t off, uint64_t len);
+void seam_os_map_close(struct seam_os_map *m); /* NULL is fine */
 
 #endif

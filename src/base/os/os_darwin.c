@@ -20,12 +20,12 @@ seam_status seam_os_open_direct(const char *path, int *fd, bool *direct, struct 
     return SEAM_OK;
 }
 
-bool seam_os_is_cached(int fd, uint64_t off, uint64_t len)
+uint64_t seam_os_cached(int fd, uint64_t off, uint64_t len)
 {
     (void)fd;
     (void)off;
     (void)len;
-    return false; /* a read with F_NOCACHE takes what is cached from there */
+    return 0; /* a read with F_NOCACHE takes what is cached from there */
 }
 
 uint64_t seam_os_rss_bytes(void)

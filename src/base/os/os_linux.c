@@ -28,7 +28,7 @@ seam_status seam_os_open_direct(const char *path, int *fd, bool *direct, struct 
  * preadv2(RWF_NOWAIT) starts reading ahead. Its number is the same on all architectures of ours. */
 #define SYSCALL_CACHESTAT 451
 
-bool seam_os_is_cached(int fd, uint64_t off, uint64_t len)
+uint64_t seam_os_cached(int fd, uint64_t off, uint64_t len)
 {
     struct {
         uint64_t off, len;
@@ -37,9 +37,10 @@ bool seam_os_is_cached(int fd, uint64_t off, uint64_t len)
         uint64_t cached, dirty, writeback, evicted, recently_evicted;
     } stat;
     if (len == 0 || syscall(SYSCALL_CACHESTAT, fd, &range, &stat, 0) != 0)
-        return false; /* an older kernel, or a file that is not ours to ask about */
+        return 0; /* an older kernel, or a file that is not ours to ask about */
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    return stat.cached >= (off + len - 1) / page - off / page + 1;
+    uint64_t pages = (off + len - 1) / page - off / page + 1;
+    return stat.cached >= pages ? len : stat.cached * page < len ? stat.cached * page : len - 1;
 }
 
 uint64_t seam_os_rss_bytes(void)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -43,6 +44,20 @@ seam_status seam_os_pread_some(int fd, void *buf, size_t len, size_t need, uint6
 seam_status seam_os_pread_full(int fd, void *buf, size_t len, uint64_t off, struct seam_err *err)
 {
     return seam_os_pread_some(fd, buf, len, len, off, err);
+}
+
+seam_status seam_os_stamp(int fd, struct seam_os_stamp *out, struct seam_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return seam_fail(err, SEAM_EIO, "%s", strerror(errno));
+#ifdef __APPLE__
+    const struct timespec written = st.st_mtimespec;
+#else
+    const struct timespec written = st.st_mtim;
+#endif
+    *out = (struct seam_os_stamp){(uint64_t)st.st_size, written.tv_sec, written.tv_nsec};
+    return SEAM_OK;
 }
 
 const char *seam_os_machine_name(void)
