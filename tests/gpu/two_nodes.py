@@ -56,7 +56,7 @@ def main():
         try:
             nodes.append(Node(seam, model, work, "--role", "sweep", "--device", "cuda"))
             nodes.append(Node(seam, model, work, "--role", "decode", "--decode-device", device))
-            if not compare(seam, model, work, cases, nodes):
+            if not compare(seam, model, work, cases, nodes, device):
                 sys.exit(1)
         except RuntimeError as e:
             print(e, file=sys.stderr)
@@ -66,7 +66,7 @@ def main():
                 node.stop()
 
 
-def compare(seam, model, work, cases, nodes):
+def compare(seam, model, work, cases, nodes, device):
     """Tell of every prompt that differs and of the whole; True: good enough."""
     prompt, same, found = os.path.join(work, "prompt"), 0, [0, 0]
     pool = [word for node in nodes for word in ("--node", node.address)]
@@ -85,7 +85,7 @@ def compare(seam, model, work, cases, nodes):
             print(f"     prompt {i} ({alone['prompt_tokens']} tokens): {alone['tokens']} alone, {pooled['tokens']} pooled")
     good = same >= 0.95 * len(cases) and found[1] >= found[0]
     print(f"{'ok ' if good else 'BAD'}  two nodes, {len(cases)} prompts: {same} the same tokens, "
-          f"found {found[0]} (CPU alone) {found[1]} (CUDA sweeps, CPU decodes)")
+          f"found {found[0]} (CPU alone) {found[1]} (CUDA sweeps, {device} decodes)")
     return good
 
 

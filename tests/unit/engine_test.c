@@ -429,8 +429,8 @@ static const char *test_device(void)
 
 /* f16 values, or a GPU's TF32 products: rounding is seen, and may send a token to another of two experts
  * that are as good. That token is then far off, and those after it, which attend to it, a little. */
-#define ROUNDED_MEDIAN 1e-2
-#define ROUNDED_MOST   1e-1
+#define ROUNDED_MEDIAN 3e-2
+#define ROUNDED_MOST   2e-1 /* of nine positions in ten */
 
 static int by_value(const void *a, const void *b)
 {
@@ -438,16 +438,17 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* With NVIDIA_TF32_OVERRIDE=0 a GPU of theirs multiplies f32 as f32. */
-static bool exact_products(void)
+/* With NVIDIA_TF32_OVERRIDE=0 cuBLAS multiplies f32 as f32. ggml's kernels for one column do, those for 2 to
+ * 16 columns (ggml-cuda/mmf.cu) take TF32 all the same. */
+static bool exact_products(uint32_t chunk)
 {
     const char *tf32 = getenv("NVIDIA_TF32_OVERRIDE");
-    return !strcmp(test_device(), "CPU") || (tf32 && !strcmp(tf32, "0"));
+    return !strcmp(test_device(), "CPU") || (tf32 && !strcmp(tf32, "0") && chunk > 16);
 }
 
-static void assert_agrees(const struct golden *g, const float *ours, uint32_t first, bool f16)
+static void assert_agrees(const struct golden *g, const float *ours, uint32_t first, bool exact)
 {
-    if (!f16 && exact_products()) {
+    if (exact) {
         assert_true(worst(g, ours, first) <= TOLERANCE);
         return;
     }
@@ -480,7 +481,7 @@ static void offloaded(const struct golden *g)
         float *ours = run(e, g, first);
         print_message("  %s on %s, KV %s: %.2e\n", g->name, seam_engine_device(e),
                       i & 1 ? "f16" : "f32", worst(g, ours, first));
-        assert_agrees(g, ours, first, i & 1);
+        assert_agrees(g, ours, first, !(i & 1) && exact_products(o.chunk));
         free(ours);
         seam_engine_close(e);
     }
@@ -531,7 +532,7 @@ static void turns(const struct golden *g)
     const bool recurrent = seam_engine_recurrent(e); /* a state cannot go back */
     hand_off(e, sweep, g, recurrent ? 0 : half, first);
     float *ours = run(e, g, first);
-    assert_agrees(g, ours, first, false);
+    assert_agrees(g, ours, first, exact_products(512)); /* steps only */
 
     assert_int_equal(seam_engine_memory_fetch(e, 0, &err), SEAM_OK);
     seam_engine_kv_set_len(sweep, 0, 0);
@@ -546,7 +547,7 @@ static void turns(const struct golden *g)
             scale = fmax(scale, fabs((double)b[j]));
             diff = fmax(diff, fabs((double)a[j] - (double)b[j]));
         }
-        assert_true(scale > 0 && diff <= (exact_products() ? TOLERANCE : 0.5) * scale);
+        assert_true(scale > 0 && diff <= (exact_products(512) ? TOLERANCE : 0.5) * scale);
     }
     free(ours);
     free(logits);
