@@ -225,6 +225,15 @@ static seam_status plan(struct seam_engine *e, struct seam_err *err)
     uint64_t weights =
         e->o.weights_bytes && e->o.weights_bytes < sizes.all ? e->o.weights_bytes : sizes.all;
     add_up(e, weights);
+    if (e->offload && !e->accel && e->o.memory_bytes && m->total > e->o.memory_bytes) {
+        char b[2][32];
+        return seam_fail(
+            err, SEAM_ENOMEM,
+            "a memory budget of %s is too small for %s and what it needs here, %s (use "
+            "--decode-device cpu, which can stream, or a larger --memory)",
+            seam_size_format(e->o.memory_bytes, b[0], 32), seam_offload_name(e->offload),
+            seam_size_format(m->total, b[1], 32));
+    }
     if (e->o.memory_bytes && m->total > e->o.memory_bytes) {
         uint64_t rest = m->total - weights;
         if (rest + sizes.largest > e->o.memory_bytes)

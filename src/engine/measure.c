@@ -83,7 +83,7 @@ static void copy_states(struct seam_measure *m, bool save)
         if (save) {
             memcpy(at, state, bytes);
         } else {
-            seam_engine_memory_begin(m->e, LANE, layer, 0, m->depth);
+            seam_engine_memory_begin(m->e, LANE, layer, m->depth, m->depth); /* no rows */
             memcpy(state, at, bytes);
             seam_engine_memory_end(m->e, LANE, layer, m->depth);
         }
@@ -101,6 +101,8 @@ static seam_status go_to(struct seam_measure *m, uint32_t depth, struct seam_err
     if (seam_engine_kv_set_len(m->e, LANE, keep) == depth)
         return SEAM_OK;
     seam_status st = seam_engine_prefill(m->e, LANE, m->tokens, depth, NULL, NULL, err);
+    if (st == SEAM_OK && m->states)
+        st = seam_engine_memory_fetch(m->e, LANE, err);
     if (st == SEAM_OK && m->states) {
         m->depth = depth;
         copy_states(m, true);

@@ -36,6 +36,7 @@ struct seam_offload {
     char name[192];
     struct seam_offload_memory memory;
     bool shares; /* it reads the host's KV */
+    uint64_t host_kv;
     bool no_flash;
     uint32_t chunk;
 
@@ -302,9 +303,10 @@ static seam_status measure(struct seam_offload *o, struct seam_err *err)
     o->galloc = ggml_gallocr_new(o->buft);
     o->shape = (struct shape){0};
     struct seam_offload_memory *m = &o->memory;
-    for (uint32_t layer = 0; !o->shares && layer < e->hp->n_layer; layer++)
-        m->kv +=
+    for (uint32_t layer = 0; layer < e->hp->n_layer; layer++)
+        o->host_kv +=
             (seam_engine_memory_bytes(e, layer, padded(e->o.n_ctx)) + 63) / 64 * 64 * e->o.n_lanes;
+    m->kv = o->shares ? 0 : o->host_kv;
     m->weights = seam_store_device_bytes(o->store, o->buft);
     m->compute = compute + transposed_bytes(e);
     m->host = rows->n_bytes + carve(o, NULL);
@@ -326,8 +328,9 @@ static seam_status check_memory(const struct seam_offload *o, bool asked, struct
                          seam_size_format(eo->weights_bytes, b[0], 32), o->name);
     if (eo->device_memory_bytes && !o->e->accel && eo->device_memory_bytes < have)
         have = eo->device_memory_bytes;
-    if (m->unified && eo->memory_bytes && eo->memory_bytes < have)
-        have = eo->memory_bytes;
+    const uint64_t rest = o->host_kv + m->host + eo->reserved_bytes; /* of the engine's, roughly */
+    if (m->unified && eo->memory_bytes && eo->memory_bytes < have + rest)
+        have = eo->memory_bytes > rest ? eo->memory_bytes - rest : 0;
     if (want <= have || total == 0) /* a device that does not tell */
         return SEAM_OK;
     return seam_fail(err, SEAM_ENOMEM,

@@ -320,6 +320,20 @@ static seam_status prepare(struct sweep *s, struct seam_err *err)
     return st;
 }
 
+/* The sender reads the rows of a cached prefix from host memory; some may have been decoded on a device. */
+static seam_status fetch_rows(struct sweep *s, struct seam_err *err)
+{
+    struct seam_engine *e = s->node->engine;
+    if (!s->lane->committed || !seam_engine_memory(e)->offload)
+        return SEAM_OK;
+    seam_status st = seam_node_compute_begin(s->job, err);
+    if (st != SEAM_OK)
+        return st;
+    st = seam_engine_memory_fetch(e, s->lane->index, err);
+    seam_node_compute_end(s->job);
+    return st;
+}
+
 static seam_status sweep(struct sweep *s, struct seam_err *err)
 {
     uint64_t asked_ns = seam_mono_ns();
@@ -333,7 +347,9 @@ static seam_status sweep(struct sweep *s, struct seam_err *err)
         seam_engine_kv_set_len(s->node->engine, s->lane->index, s->lane->committed);
     for (uint32_t i = 0; i < s->node->hello.n_layer; i++)
         s->ready[i] = s->lane->committed;
-    st = begin_handoff(s, err);
+    st = fetch_rows(s, err);
+    if (st == SEAM_OK)
+        st = begin_handoff(s, err);
     if (st == SEAM_OK)
         st = compute_and_send(s, asked_ns, err);
     seam_lanes_free(&s->node->lanes, s->lane, s->lane->committed);
