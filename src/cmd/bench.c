@@ -54,10 +54,7 @@ static const struct seam_option option_rows[] = {
     {"no-log", 0, SEAM_OPTION_FLAG, NULL, AT(no_log), "with --phase: keep nothing", NULL},
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device), "sweep: who sweeps (default auto)",
      "auto|cpu|cuda"},
-    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
-     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
-     "CPU (default auto)",
-     NULL},
+    SEAM_OPTION_DECODE_DEVICE(AT(decode_device)),
     {"weights-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(weights_memory),
      "sweep: most weights held by the host; less than the model streams them (default: all)", NULL},
     {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),

@@ -41,10 +41,7 @@ static const struct seam_option option_rows[] = {
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device),
      "who sweeps; auto: a GPU, where there is one, for the role sweep (default auto)",
      "auto|cpu|cuda"},
-    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
-     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
-     "CPU (default auto)",
-     NULL},
+    SEAM_OPTION_DECODE_DEVICE(AT(decode_device)),
     {"device-memory", 0, SEAM_OPTION_SIZE, "SIZE", AT(device_memory),
      "most of a GPU's own memory (default: what is free there)", NULL},
     {"threads", 0, SEAM_OPTION_U32, "N", AT(threads),
@@ -113,7 +110,6 @@ static seam_status say_ready(const struct seam_node *n, const struct seam_node_o
                              struct seam_err *err)
 {
     const struct seam_engine *e = seam_node_engine(n);
-    const struct seam_engine_memory *m = seam_engine_memory(e);
     if (!is_local(seam_node_addr(n)))
         seam_warn("listening at %s: links are neither authenticated nor encrypted yet: keep this "
                   "to a network of your own",
@@ -123,9 +119,7 @@ static seam_status say_ready(const struct seam_node *n, const struct seam_node_o
     printf("ready %s role %s model %s ctx %u lanes %u kv %s weights %s\n", seam_node_addr(n),
            seam_node_role_name(o->role), seam_model_name(seam_engine_model(e)), seam_engine_ctx(e),
            seam_engine_lanes(e), seam_engine_kv_layout(e),
-           m->streamed ? "streamed"
-           : m->mapped ? "mapped"
-                       : "resident");
+           seam_engine_residency(seam_engine_memory(e)));
     fflush(stdout);
     return SEAM_OK;
 }

@@ -44,6 +44,15 @@ struct seam_option {
             "auto|on|off"                                                                   \
     }
 
+/* Of every command that decodes in this process. */
+#define SEAM_OPTION_DECODE_DEVICE(offset)                                                \
+    {                                                                                    \
+        "decode-device", 0, SEAM_OPTION_STRING, "NAME", offset,                          \
+            "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all " \
+            "weights, else the CPU (default auto)",                                      \
+            NULL                                                                         \
+    }
+
 struct seam_command {                  /* one row of the table in main.c */
     const char *name;                  /* "run" */
     const char *summary;               /* one line for `seam --help` */

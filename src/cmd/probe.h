@@ -1,6 +1,6 @@
-/* probe.h - what `seam probe` measures and how its three files share it: probe.c makes layers and runs
+/* probe.h - what `seam probe` measures and how its files share it: probe.c makes layers and runs
  * rounds, probe_derive.c turns a round's times into the planner's rates, probe_report.c prints. A rate is a
- * series, one number per round; docs/probe.md has the list. Thread: main. Units: of each series. */
+ * series (probe_series.c), one number per round; docs/probe.md has the list. Thread: main. Units: of each series. */
 #ifndef SEAM_CMD_PROBE_H
 #define SEAM_CMD_PROBE_H
 

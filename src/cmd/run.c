@@ -68,10 +68,7 @@ static const struct seam_option option_rows[] = {
      NULL},
     {"device", 0, SEAM_OPTION_STRING, "NAME", AT(device), "who reads the prompt (default cpu)",
      "auto|cpu|cuda"},
-    {"decode-device", 0, SEAM_OPTION_STRING, "NAME", AT(decode_device),
-     "who decodes, and prefills where nobody sweeps; auto: a GPU that holds all weights, else the "
-     "CPU (default auto)",
-     NULL},
+    SEAM_OPTION_DECODE_DEVICE(AT(decode_device)),
     {"threads", 't', SEAM_OPTION_U32, "N", AT(threads),
      "compute threads (default: the performance cores)", NULL},
     {"node", 0, SEAM_OPTION_LIST, "ADDR", AT(nodes),

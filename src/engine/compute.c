@@ -11,19 +11,10 @@
 
 /* ---- graphs ---- */
 
-static struct ggml_tensor *outside(struct seam_engine *e, ggml_backend_buffer_t buffer, void *data,
-                                   enum ggml_type type, int64_t ne0, int64_t ne1, int64_t ne2)
-{
-    struct ggml_tensor *t = ggml_new_tensor_3d(e->ctx, type, ne0, ne1, ne2);
-    t->buffer = buffer;
-    t->data = buffer ? data : SEAM_STORE_NOWHERE;
-    return t;
-}
-
 struct ggml_tensor *seam_engine_hidden(struct seam_engine *e, uint32_t row, uint32_t n)
 {
     uint8_t *at = e->hidden + (uint64_t)row * e->hp->n_embd * sizeof(float);
-    return outside(e, e->arena_buffer, at, GGML_TYPE_F32, e->hp->n_embd, n, 1);
+    return seam_graph_outside(e->ctx, e->arena_buffer, at, GGML_TYPE_F32, e->hp->n_embd, n, 1);
 }
 
 void seam_engine_graph_begin(struct seam_engine *e, struct seam_graph *g, uint32_t pos, uint32_t n)
@@ -50,13 +41,18 @@ void seam_engine_graph_layer(struct seam_engine *e, struct seam_graph *g, uint32
     uint32_t values = seam_model_kv_values(e->model, layer);
     uint32_t state = seam_model_state_values(e->model, layer);
     g->layer = layer;
-    g->kv = values ? outside(e, e->kv_buffer, memory, kv, values, e->o.n_ctx, 1) : NULL;
-    g->state = state ? outside(e, e->kv_buffer, memory, GGML_TYPE_F32, state, 1, 1) : NULL;
+    g->kv =
+        values ? seam_graph_outside(e->ctx, e->kv_buffer, memory, kv, values, e->o.n_ctx, 1) : NULL;
+    g->state =
+        state ? seam_graph_outside(e->ctx, e->kv_buffer, memory, GGML_TYPE_F32, state, 1, 1) : NULL;
     if (!hp->mla)
         return;
-    g->k_exp = outside(e, e->arena_buffer, e->k_exp, kv, hp->d_head, e->o.n_ctx, hp->n_head);
-    g->v_exp = outside(e, e->arena_buffer, e->v_exp, kv, hp->d_v, e->o.n_ctx, hp->n_head);
-    g->k_b_t = outside(e, e->arena_buffer, e->k_b_t, kv, hp->kv_lora, hp->d_nope, hp->n_head);
+    g->k_exp = seam_graph_outside(e->ctx, e->arena_buffer, e->k_exp, kv, hp->d_head, e->o.n_ctx,
+                                  hp->n_head);
+    g->v_exp =
+        seam_graph_outside(e->ctx, e->arena_buffer, e->v_exp, kv, hp->d_v, e->o.n_ctx, hp->n_head);
+    g->k_b_t = seam_graph_outside(e->ctx, e->arena_buffer, e->k_b_t, kv, hp->kv_lora, hp->d_nope,
+                                  hp->n_head);
 }
 
 /* A graph that does not use an input leaves it without memory. */
@@ -70,10 +66,8 @@ static void fill_inputs(struct seam_graph *g)
     uint16_t *row = g->mask->data;
     for (uint32_t i = 0; i < g->n; i++) { /* query i sees keys 0 .. pos + i */
         uint32_t end = (i / g->block + 1) * g->block;
-        uint32_t width = g->pos + (end < g->n ? end : g->n), seen = g->pos + i + 1;
-        memset(row, 0, seen * sizeof *row);
-        for (uint32_t j = seen; j < width; j++)
-            row[j] = SEAM_F16_MINUS_INFINITY;
+        uint32_t width = g->pos + (end < g->n ? end : g->n);
+        seam_graph_mask_row(row, g->pos + i + 1, width);
         row += width;
     }
 }
@@ -210,7 +204,8 @@ static seam_status expand_chunk(struct job *j, uint32_t layer, uint32_t pos, uin
                                 struct seam_err *err)
 {
     struct seam_graph g;
-    chunk_begin(j, &g, layer, pos, n);
+    seam_engine_graph_begin(j->e, &g, pos, n);
+    seam_engine_graph_layer(j->e, &g, j->lane, layer); /* cached rows have no hidden states */
     j->e->arch->expand(&g);
     return compute(j->e, &g, err);
 }

@@ -36,6 +36,12 @@ void seam_device_load(void)
     pthread_once(&load_once, load_backends);
 }
 
+bool seam_device_is_gpu(ggml_backend_dev_t dev)
+{
+    enum ggml_backend_dev_type t = ggml_backend_dev_type(dev);
+    return t == GGML_BACKEND_DEVICE_TYPE_GPU || t == GGML_BACKEND_DEVICE_TYPE_IGPU;
+}
+
 bool seam_device_canceled(const struct seam_device *d)
 {
     return atomic_load_explicit(&d->canceled, memory_order_relaxed);

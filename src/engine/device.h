@@ -31,6 +31,8 @@ void seam_device_load(void);
 seam_status seam_device_init(struct seam_device *d, int n_threads, struct seam_err *err);
 void seam_device_release(struct seam_device *d);
 
+bool seam_device_is_gpu(ggml_backend_dev_t dev);
+
 /* Run a graph whose tensors all have memory. SEAM_ECANCELED: seam_device_cancel was called, now or
  * before; the flag stays until it is cleared. */
 seam_status seam_device_compute(struct seam_device *d, struct ggml_cgraph *g, struct seam_err *err);

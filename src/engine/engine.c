@@ -45,29 +45,21 @@ static uint64_t carve(struct seam_engine *e, uint8_t *base)
     const struct seam_hparams *hp = e->hp;
     /* Of a context's hidden states and keys a device that sweeps has its own; a step needs one token's. */
     const bool all = !e->accel || e->o.form == SEAM_MLA_EXPANDED;
-    if (e->offload) /* the CPU computes nothing */
-        return SEAM_DIRECT_ALIGN;
     const struct seam_activations a =
         seam_hparams_activations(hp, all ? e->o.n_ctx : widest_chunk(e), kv_value_bytes(e));
-    uint64_t at = 0;
-    const struct {
-        uint8_t **p;
-        uint64_t bytes;
-    } parts[] = {
+    const struct seam_piece parts[] = {
         {&e->hidden, a.hidden},
         {&e->k_exp, a.k},
         {&e->v_exp, a.v},
         {&e->k_b_t, a.k_b},
         {&e->grouping, seam_groups_carve(&e->groups, hp, widest_chunk(e), NULL)},
     };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (base)
-            *parts[i].p = base + at;
-        at += (parts[i].bytes + SEAM_DIRECT_ALIGN - 1) & ~(uint64_t)(SEAM_DIRECT_ALIGN - 1);
-    }
+    if (e->offload) /* the CPU computes nothing */
+        return SEAM_DIRECT_ALIGN;
+    const uint64_t bytes = seam_carve(parts, sizeof parts / sizeof *parts, SEAM_DIRECT_ALIGN, base);
     if (base)
         seam_groups_carve(&e->groups, hp, widest_chunk(e), e->grouping);
-    return at;
+    return bytes;
 }
 
 /* Where each layer's memory begins in a lane. */
@@ -375,15 +367,17 @@ static void pin_memory(struct seam_engine *e)
     e->accel_ops->pin(e->accel, e->kv, e->memory.kv);
 }
 
+const char *seam_engine_residency(const struct seam_engine_memory *m)
+{
+    return m->streamed ? "streamed" : m->mapped ? "mapped" : "resident";
+}
+
 static void log_plan(const struct seam_engine *e)
 {
     const struct seam_engine_memory *m = &e->memory;
     char b[6][32];
     seam_info("memory weights %s (%s of %s) + KV %s + activations %s + compute %s + reserved = %s",
-              seam_size_format(m->weights_budget, b[0], 32),
-              m->mapped     ? "mapped"
-              : m->streamed ? "streamed"
-                            : "resident",
+              seam_size_format(m->weights_budget, b[0], 32), seam_engine_residency(m),
               seam_size_format(m->weights_model, b[1], 32), seam_size_format(m->kv, b[2], 32),
               seam_size_format(m->activations, b[3], 32), seam_size_format(m->compute, b[4], 32),
               seam_size_format(m->total, b[5], 32));

@@ -60,6 +60,9 @@ struct seam_engine_memory { /* what was planned at open; bytes */
     bool mapped;      /* known after open: they are the file's own pages, and evictable */
 };
 
+/* Where the weights are: "resident", "mapped", "streamed". */
+const char *seam_engine_residency(const struct seam_engine_memory *m);
+
 struct seam_engine;
 
 /* SEAM_ENOMEM: budget too small; the story has the sum and the smallest that works.

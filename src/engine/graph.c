@@ -18,6 +18,30 @@ const struct seam_graph_arch *seam_graph_arch_find(const char *name)
     return NULL;
 }
 
+uint64_t seam_carve(const struct seam_piece *pieces, size_t n, uint64_t align, uint8_t *base)
+{
+    uint64_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *p = base + at;
+        if (base)
+            memcpy(pieces[i].p, &p, sizeof p);
+        at += (pieces[i].bytes + align - 1) / align * align;
+    }
+    return at;
+}
+
+struct ggml_tensor *seam_graph_outside(struct ggml_context *ctx, ggml_backend_buffer_t buffer,
+                                       void *data, enum ggml_type type, int64_t ne0, int64_t ne1,
+                                       int64_t ne2)
+{
+    struct ggml_tensor *t = ggml_new_tensor_3d(ctx, type, ne0, ne1, ne2);
+    if (buffer)
+        ggml_backend_tensor_alloc(buffer, t, data);
+    else
+        t->data = SEAM_STORE_NOWHERE;
+    return t;
+}
+
 struct ggml_tensor *seam_graph_weight(const struct seam_graph *g, enum seam_role role)
 {
     return seam_store_layer(g->store, g->layer, SEAM_STORE_WEIGHT, role);
@@ -71,6 +95,15 @@ struct ggml_tensor *seam_graph_rope(struct seam_graph *g, struct ggml_tensor *x)
 static uint32_t group_of(const struct seam_hparams *hp)
 {
     return hp->mla ? 1 : hp->n_head / hp->n_head_kv;
+}
+
+#define F16_MINUS_INFINITY ((uint16_t)0xfc00)
+
+void seam_graph_mask_row(uint16_t *row, uint32_t seen, uint32_t width)
+{
+    memset(row, 0, seen * sizeof *row);
+    for (uint32_t j = seen; j < width; j++)
+        row[j] = F16_MINUS_INFINITY;
 }
 
 static uint32_t block_of(const struct seam_hparams *hp, uint32_t n)

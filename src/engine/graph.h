@@ -10,6 +10,21 @@
 #include "engine/engine.h"
 #include "engine/store.h"
 
+/* Pieces of a block of memory, one behind the other at multiples of `align`. With base, each pointer is set
+ * to its piece. -> bytes of all. */
+struct seam_piece {
+    void *p; /* of a pointer to anything */
+    uint64_t bytes;
+};
+uint64_t seam_carve(const struct seam_piece *pieces, size_t n, uint64_t align, uint8_t *base);
+
+/* A tensor over memory of a buffer that no graph owns. buffer NULL: only to measure graphs. */
+struct ggml_tensor *seam_graph_outside(struct ggml_context *ctx, ggml_backend_buffer_t buffer,
+                                       void *data, enum ggml_type type, int64_t ne0, int64_t ne1,
+                                       int64_t ne2);
+/* A query's row of a mask, f16: it sees the first `seen` of `width` rows of the cache. */
+void seam_graph_mask_row(uint16_t *row, uint32_t seen, uint32_t width);
+
 struct seam_graph { /* one graph under construction */
     struct ggml_context *ctx;
     struct ggml_cgraph *gf;

@@ -181,36 +181,21 @@ uint64_t seam_groups_carve(struct seam_groups *gr, const struct seam_hparams *hp
                            uint8_t *base)
 {
     const uint64_t used = (uint64_t)hp->n_expert_used * chunk;
-    const struct {
-        void *p; /* of a pointer to 4-byte values */
-        uint64_t n;
-    } parts[] = {
-        {&gr->h, (uint64_t)hp->n_embd * chunk},
-        {&gr->experts, used},
-        {&gr->weights, used},
-        {&gr->token, used},
-        {&gr->weight, used},
-        {&gr->begin, hp->n_expert + 1},
+    const struct seam_piece parts[] = {
+        {&gr->h, (uint64_t)hp->n_embd * chunk * sizeof *gr->h},
+        {&gr->experts, used * sizeof *gr->experts},
+        {&gr->weights, used * sizeof *gr->weights},
+        {&gr->token, used * sizeof *gr->token},
+        {&gr->weight, used * sizeof *gr->weight},
+        {&gr->begin, (hp->n_expert + 1) * sizeof *gr->begin},
     };
-    uint64_t at = 0;
-    if (!hp->n_expert)
-        return 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        uint8_t *p = base + at;
-        if (base)
-            memcpy(parts[i].p, &p, sizeof p);
-        at += (parts[i].n * 4 + 63) & ~(uint64_t)63;
-    }
-    return at;
+    return hp->n_expert ? seam_carve(parts, sizeof parts / sizeof *parts, 64, base) : 0;
 }
 
 static struct ggml_tensor *outside(struct seam_graph *g, const struct seam_groups *gr, void *data,
                                    enum ggml_type type, int64_t ne0, int64_t ne1)
 {
-    struct ggml_tensor *t = ggml_new_tensor_2d(g->ctx, type, ne0, ne1);
-    t->buffer = gr->buffer;
-    t->data = gr->buffer ? data : SEAM_STORE_NOWHERE;
-    return t;
+    return seam_graph_outside(g->ctx, gr->buffer, data, type, ne0, ne1, 1);
 }
 
 static void keep(struct seam_graph *g, struct ggml_tensor *t, struct ggml_tensor *where)

@@ -6,8 +6,6 @@
 #include "engine/graph.h"
 #include "engine/offload.h"
 
-#define SEAM_F16_MINUS_INFINITY ((uint16_t)0xfc00)
-
 struct seam_engine {
     const struct seam_model *model;
     const struct seam_hparams *hp;

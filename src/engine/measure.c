@@ -101,9 +101,10 @@ static seam_status go_to(struct seam_measure *m, uint32_t depth, struct seam_err
     if (seam_engine_kv_set_len(m->e, LANE, keep) == depth)
         return SEAM_OK;
     seam_status st = seam_engine_prefill(m->e, LANE, m->tokens, depth, NULL, NULL, err);
-    if (st == SEAM_OK && m->states)
-        st = seam_engine_memory_fetch(m->e, LANE, err);
-    if (st == SEAM_OK && m->states) {
+    if (st != SEAM_OK || !m->states)
+        return st;
+    st = seam_engine_memory_fetch(m->e, LANE, err);
+    if (st == SEAM_OK) {
         m->depth = depth;
         copy_states(m, true);
     }

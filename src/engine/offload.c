@@ -81,19 +81,14 @@ static seam_status refused(const struct seam_offload *o, const char *what, struc
 
 /* ---- which device ---- */
 
-static bool is_gpu(ggml_backend_dev_t dev)
-{
-    enum ggml_backend_dev_type t = ggml_backend_dev_type(dev);
-    return t == GGML_BACKEND_DEVICE_TYPE_GPU || t == GGML_BACKEND_DEVICE_TYPE_IGPU;
-}
-
 /* "auto" and "gpu": the first GPU; else the first whose name begins so, in any case. */
 static ggml_backend_dev_t find_device(const char *name)
 {
     const bool any = !strcmp(name, "auto") || !strcmp(name, "gpu");
     for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
         ggml_backend_dev_t dev = ggml_backend_dev_get(i);
-        if (any ? is_gpu(dev) : !strncasecmp(ggml_backend_dev_name(dev), name, strlen(name)))
+        if (any ? seam_device_is_gpu(dev)
+                : !strncasecmp(ggml_backend_dev_name(dev), name, strlen(name)))
             return dev;
     }
     return NULL;
@@ -122,12 +117,8 @@ static struct ggml_tensor *outside(struct seam_offload *o, ggml_backend_buffer_t
                                    uint64_t at, enum ggml_type type, int64_t ne0, int64_t ne1,
                                    int64_t ne2)
 {
-    struct ggml_tensor *t = ggml_new_tensor_3d(o->ctx, type, ne0, ne1, ne2);
-    if (buffer)
-        ggml_backend_tensor_alloc(buffer, t, (char *)ggml_backend_buffer_get_base(buffer) + at);
-    else
-        t->data = SEAM_STORE_NOWHERE;
-    return t;
+    void *data = buffer ? (char *)ggml_backend_buffer_get_base(buffer) + at : NULL;
+    return seam_graph_outside(o->ctx, buffer, data, type, ne0, ne1, ne2);
 }
 
 static uint64_t place_of(const struct seam_engine *e, uint32_t lane, uint32_t layer)
@@ -164,7 +155,6 @@ static void build(struct seam_offload *o, const struct shape *s)
     struct seam_engine *e = o->e;
     struct seam_graph *g = &o->g;
     const uint32_t n_layer = e->hp->n_layer;
-    memset(g, 0, sizeof *g);
     ggml_reset(o->ctx);
     *g = (struct seam_graph){.ctx = o->ctx,
                              .gf = ggml_new_graph_custom(o->ctx, o->n_nodes, false),
@@ -173,10 +163,8 @@ static void build(struct seam_offload *o, const struct shape *s)
                              .n = s->n,
                              .n_kv = s->n_kv,
                              .no_flash = o->no_flash};
-    g->positions = ggml_new_tensor_1d(o->ctx, GGML_TYPE_I32, s->n);
-    ggml_set_input(g->positions);
-    g->rows_at = ggml_new_tensor_1d(o->ctx, GGML_TYPE_I64, s->n);
-    ggml_set_input(g->rows_at);
+    g->positions = input(o, GGML_TYPE_I32, s->n, 1);
+    g->rows_at = input(o, GGML_TYPE_I64, s->n, 1);
     g->mask = input(o, GGML_TYPE_F16, s->n_kv, s->n);
     struct ggml_tensor *x = o->x = input(o, GGML_TYPE_F32, e->hp->n_embd, s->n);
     for (uint32_t layer = 0; layer < n_layer; layer++) {
@@ -261,24 +249,14 @@ static uint64_t carve(struct seam_offload *o, uint8_t *base)
     const struct seam_hparams *hp = o->e->hp;
     struct exchange *x = &o->host;
     const uint64_t n = o->chunk;
-    const struct {
-        void *p; /* of a pointer */
-        uint64_t bytes;
-    } parts[] = {
+    const struct seam_piece parts[] = {
         {&x->x, n * hp->n_embd * sizeof *x->x},
         {&x->logits, hp->n_vocab * sizeof *x->logits},
         {&x->rows, n * sizeof *x->rows},
         {&x->positions, n * sizeof *x->positions},
         {&x->mask, n * padded(o->e->o.n_ctx) * sizeof *x->mask},
     };
-    uint64_t at = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        uint8_t *p = base + at;
-        if (base)
-            memcpy(parts[i].p, &p, sizeof p);
-        at += (parts[i].bytes + 63) & ~(uint64_t)63;
-    }
-    return at;
+    return seam_carve(parts, sizeof parts / sizeof *parts, 64, base);
 }
 
 static seam_status measure(struct seam_offload *o, struct seam_err *err)
@@ -344,7 +322,6 @@ static seam_status check_memory(const struct seam_offload *o, bool asked, struct
 static seam_status prepare(struct seam_offload *o, const char *name, bool asked,
                            struct seam_err *err)
 {
-    o->dev = find_device(name);
     if (!o->dev)
         return seam_fail(err, SEAM_EUNSUPPORTED,
                          "ggml %s has no device '%s' here ('seam check' lists them; use "
@@ -367,12 +344,14 @@ seam_status seam_offload_open(struct seam_offload **out, struct seam_engine *e,
     if (!name || !strcmp(name, "cpu") || e->o.prefill_only)
         return SEAM_OK;
     const bool asked = strcmp(name, "auto") != 0;
-    if (!asked && !find_device(name))
+    ggml_backend_dev_t dev = find_device(name);
+    if (!asked && !dev)
         return SEAM_OK;
     struct seam_offload *o = calloc(1, sizeof *o);
     if (!o)
         return seam_fail(err, SEAM_ENOMEM, "no memory for an offload");
     o->e = e;
+    o->dev = dev;
     seam_status st = prepare(o, name, asked, &why);
     if (st == SEAM_OK) {
         *out = o;
@@ -429,13 +408,10 @@ static seam_status open_kv(struct seam_offload *o, struct seam_err *err)
 static seam_status load_embedding(struct seam_offload *o, struct seam_err *err)
 {
     const struct seam_tensor *t = seam_model_global(o->e->model, SEAM_ROLE_TOKEN_EMBD);
-    const uint64_t mask = SEAM_DIRECT_ALIGN - 1, begin = t->file_off & ~mask;
-    const uint64_t end = (t->file_off + t->n_bytes + mask) & ~mask;
-    const struct seam_extent extent = {t->shard, begin, end - begin,
-                                       t->file_off + t->n_bytes - begin, 0};
+    const struct seam_extent extent = seam_extent_of(t->shard, t->file_off, t->n_bytes);
     struct seam_reader *reader;
-    o->embed_bytes = end - begin;
-    o->embed_skew = t->file_off - begin;
+    o->embed_bytes = extent.len;
+    o->embed_skew = t->file_off - extent.off;
     o->row_bytes = t->n_bytes / t->ne[1];
     o->embed = seam_os_pages_alloc(o->embed_bytes);
     if (!o->embed)
@@ -627,10 +603,7 @@ static void set_inputs(struct seam_offload *o, const int32_t *tokens, uint32_t p
         seam_fill_floats(t->type, row, in->x + i * width, width);
         in->positions[i] = (int32_t)(pos + i);
         in->rows[i] = pos + i;
-        uint16_t *sees = in->mask + (size_t)i * n_kv; /* rows 0 .. pos + i */
-        memset(sees, 0, (pos + i + 1) * sizeof *sees);
-        for (uint32_t j = pos + i + 1; j < n_kv; j++)
-            sees[j] = SEAM_F16_MINUS_INFINITY;
+        seam_graph_mask_row(in->mask + (size_t)i * n_kv, pos + i + 1, n_kv);
     }
     set_input(o, o->x, in->x);
     set_input(o, o->g.positions, in->positions);

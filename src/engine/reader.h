@@ -15,6 +15,14 @@ struct seam_extent { /* one contiguous range of a file */
     uint64_t at;       /* place in memory, aligned too, from the caller's base */
 };
 
+/* The least extent that holds [off, off + len) of a file, which then begins at base + (off - extent.off). */
+static inline struct seam_extent seam_extent_of(uint32_t shard, uint64_t off, uint64_t len)
+{
+    const uint64_t mask = SEAM_DIRECT_ALIGN - 1, begin = off & ~mask;
+    return (struct seam_extent){shard, begin, ((off + len + mask) & ~mask) - begin,
+                                off + len - begin, 0};
+}
+
 struct seam_reader;
 
 /* SEAM_ENOTFOUND, SEAM_EIO: a file cannot be opened. The catalogue must outlive the reader. */

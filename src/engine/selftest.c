@@ -35,8 +35,7 @@ size_t seam_device_list(struct seam_device_info *out, size_t cap)
         ggml_backend_dev_t dev = ggml_backend_dev_get(i);
         snprintf(out[i].name, sizeof out[i].name, "%s", ggml_backend_dev_name(dev));
         snprintf(out[i].about, sizeof out[i].about, "%s", ggml_backend_dev_description(dev));
-        out[i].gpu = ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_GPU ||
-                     ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_IGPU;
+        out[i].gpu = seam_device_is_gpu(dev);
     }
     return n;
 }

@@ -842,16 +842,14 @@ static seam_status copy_item(struct seam_store *s, const struct item *it, uint8_
     const struct seam_tensor *src = it->src;
     for (uint64_t done = 0; done < src->n_bytes; done += SLICE) {
         const uint64_t n = src->n_bytes - done < SLICE ? src->n_bytes - done : SLICE;
-        const uint64_t from = src->file_off + done, begin = align_down(from);
-        const struct seam_extent x = {src->shard, begin, align_up(from + n) - begin,
-                                      from + n - begin, 0};
+        const uint64_t from = src->file_off + done;
+        const struct seam_extent x = seam_extent_of(src->shard, from, n);
         seam_status st = seam_reader_read(s->reader, &x, 1, slice, NULL, NULL, err);
         if (st != SEAM_OK)
             return st;
-        ggml_backend_tensor_set(it->t, slice + (from - begin), done, n);
+        ggml_backend_tensor_set(it->t, slice + (from - x.off), done, n);
     }
     s->read_bytes += src->n_bytes;
-    s->held = s->held_peak = s->held + src->n_bytes;
     return SEAM_OK;
 }
 
@@ -870,12 +868,12 @@ static seam_status load_items(struct seam_store *s, const struct unit *u, size_t
             break;
         bytes += more;
     }
-    ggml_backend_buffer_t b = bytes ? ggml_backend_buft_alloc_buffer(buft, bytes) : NULL;
-    if (bytes && !b)
+    if (!bytes)
+        return SEAM_OK;
+    ggml_backend_buffer_t b = ggml_backend_buft_alloc_buffer(buft, bytes);
+    if (!b)
         return seam_fail(err, SEAM_ENOMEM, "the device refuses %s for weights",
                          seam_size_format(bytes, size, sizeof size));
-    if (!b)
-        return SEAM_OK;
     s->device_buffers[s->n_device_buffers++] = b;
     ggml_backend_buffer_set_usage(b, GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
     struct ggml_tallocr at = ggml_tallocr_new(b);

@@ -1,31 +1,13 @@
 /* probe_derive_test.c - from times to rates (cmd/probe.h): a plan of the layers that were measured gives
  * their times back, however fast products were in samples of their own. src/cmd is a program, not a
- * library, so the test takes the file in whole, and keeps the series itself. */
+ * library, so the test takes the files in whole. */
 #include "cmd/probe_derive.c" /* NOLINT(bugprone-suspicious-include) */
+#include "cmd/probe_series.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-struct seam_probe_series *seam_probe_series_at(struct seam_probe_run *r, const char *name,
-                                               enum seam_unit unit)
-{
-    for (size_t i = 0; i < r->n_series; i++)
-        if (!strcmp(r->series[i].name, name))
-            return &r->series[i];
-    assert_true(r->n_series < SEAM_PROBE_SERIES);
-    struct seam_probe_series *s = &r->series[r->n_series++];
-    *s = (struct seam_probe_series){.unit = unit, .rate = -1, .point = -1};
-    snprintf(s->name, sizeof s->name, "%s", name);
-    return s;
-}
-
-void seam_probe_series_add(struct seam_probe_series *s, double v)
-{
-    if (s->n < SEAM_PROBE_ROUNDS)
-        s->v[s->n++] = v;
-}
 
 static const char *const type_names[] = {"Q8_0", "F32"};
 static const uint32_t columns[] = {1, 4, 16, 64, 256, 512};
@@ -93,6 +75,7 @@ static void read_back(struct book *b, const struct seam_probe_run *r)
 {
     *b = (struct book){0};
     b->m.point = b->point;
+    assert_true(r->n_series < SEAM_PROBE_SERIES);
     for (size_t i = 0; i < r->n_series; i++) {
         const struct seam_probe_series *s = &r->series[i];
         double v = s->has_middle ? s->middle : s->v[0];
