@@ -162,6 +162,8 @@ seam_status seam_bench_run_self(struct seam_bench *b, const struct seam_bench_te
         word(&w, "--mmap");
         word(&w, b->o->mmap);
     }
+    word(&w, "--decode-device");
+    word(&w, b->o->decode_device);
     word(&w, "--json");
     st = run(&w, &child, err);
     if (st == SEAM_OK) {

@@ -83,6 +83,7 @@ quick=(bench -m "$model" -p 8 -n 0 -d 0 -r 1)
 script() { printf '#!/bin/sh\n%s\n' "$1" >peer && chmod +x peer; }
 refuses 8 "start /nonexistent/llama-bench: No such file" "${quick[@]}" --against llama-bench=/nonexistent/llama-bench
 refuses 2 "only llama-bench is known" "${quick[@]}" --against ollama=/bin/true
+refuses 12 "ended with status 5: .*no device 'abacus'" "${quick[@]}" --decode-device abacus --against "llama-bench=$HERE/fake"
 refuses 2 "only llama-bench is known" "${quick[@]}" --against llama-bench=
 script 'echo "error: failed to load model" >&2; exit 1'
 refuses 12 "peer ended with status 1: error: failed to load model" "${quick[@]}" --against "llama-bench=$HERE/peer"
